@@ -1,0 +1,82 @@
+"""What went wrong, as a sentence to a person: a code, a place and a way on.
+
+Refusals are values. Whoever cannot do what was asked returns a `Refusal`; nobody raises one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rapidfuzz import process
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: `code` is stable, `place` says where in what was asked, `hint` what to do."""
+
+    code: str
+    message: str
+    place: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        at = f" at {self.place}" if self.place else ""
+        way_on = f" ({self.hint})" if self.hint else ""
+        return f"{self.code}{at}: {self.message}{way_on}"
+
+
+class Reason(StrEnum):
+    """Why a request was refused; what a caller may branch on."""
+
+    INVALID = "invalid"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    FORBIDDEN = "forbidden"
+    LIMIT = "limit"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The answer to a request that was not carried out. Nothing of it was done."""
+
+    reason: Reason
+    problems: tuple[Problem, ...]
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.problems))
+
+
+def invalid(code: str, message: str, place: str = "", hint: str = "") -> Refusal:
+    return Refusal(Reason.INVALID, (Problem(code, message, place, hint),))
+
+
+def not_found(what: str, name: str, place: str) -> Refusal:
+    """The same words for what does not exist and for what the principal may not see."""
+    hint = "check the id, or whether you may see it"
+    return Refusal(Reason.NOT_FOUND, (Problem("NOT_FOUND", f"no {what} `{name}`", place, hint),))
+
+
+def conflict(code: str, message: str, place: str, hint: str) -> Refusal:
+    return Refusal(Reason.CONFLICT, (Problem(code, message, place, hint),))
+
+
+def over_limit(limit: str, most: int, found: int, place: str) -> Refusal:
+    """A limit was met: its name is the name of the setting that moves it."""
+    problem = Problem(
+        "LIMIT_EXCEEDED",
+        f"{found:,} is more than `{limit}` allows ({most:,})",
+        place,
+        f"send less, or raise `limits.{limit}`",
+    )
+    return Refusal(Reason.LIMIT, (problem,))
+
+
+def unavailable(code: str, message: str, hint: str) -> Refusal:
+    return Refusal(Reason.UNAVAILABLE, (Problem(code, message, "", hint),))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A `did you mean` hint for a mistyped name, or nothing when no known name is near."""
+    found = process.extractOne(name, list(known), score_cutoff=70)
+    return f"did you mean `{found[0]}`?" if found else ""
