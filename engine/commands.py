@@ -28,7 +28,7 @@ Values = Mapping[str, Any]
 
 
 class _Shape(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, ser_json_bytes="base64")
 
 
 class Embedding(_Shape):
@@ -61,7 +61,6 @@ class OpenStream(Command):
     name: str
     owner: str | None = None
     domain: Domain = "user"
-    external_key: str | None = None
     metadata: Values | None = None
 
 

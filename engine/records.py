@@ -23,7 +23,6 @@ GENESIS = bytes(32)
 
 SALT_BYTES = 16
 _ERASED = 0xFFFFFFFF
-_NO_VALUES: Mapping[str, Value] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class ItemRecorded:
     valid_to: int = FOREVER
     stream: int = 0
     labels: tuple[str, ...] = ()
-    properties: Mapping[str, Value] = _NO_VALUES
+    properties: Mapping[str, Value] = field(default_factory=dict)
     vector: Vector | None = None
     reason: str = ""
     erased: bool = False
@@ -106,7 +105,7 @@ class RelationRecorded:
     valid_from: int
     valid_to: int = FOREVER
     read_version: int = 0
-    properties: Mapping[str, Value] = _NO_VALUES
+    properties: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +174,14 @@ class StateFolded:
 
 @dataclass(frozen=True, slots=True)
 class LossAccepted:
-    """A person went on although the disk had lost the records after `kept` up to `lost`, which are never reused."""
+    """A person went on although the disk had lost the records after `kept` up to `lost`, whose positions are never
+    given again, and the content of some events in the records at `spoiled`."""
 
     tag: ClassVar[str] = "loss"
 
     kept: int
     lost: int
+    spoiled: tuple[int, ...] = ()
 
 
 Event: TypeAlias = (
@@ -343,6 +344,27 @@ def without(sealed: Sealed, root: int) -> Sealed:
         else:
             frames += (struct.pack("<I", len(content)), salt, content)
     return replace(sealed, frames=b"".join(frames))
+
+
+def spare(sealed: Sealed, drop: bool = False) -> Sealed | None:
+    """The record if some of its content is missing, else None. With `drop`, content that is not what its digest says
+    is taken for missing too, and the record comes back without it."""
+    frames: list[bytes] = []
+    missing = False
+    try:
+        structures = orjson.loads(sealed.header)["events"]
+        for structure, (salt, content) in zip(structures, split(sealed.frames), strict=True):
+            spoiled = drop and content is not None and digest(salt, content).hex() != structure["digest"]
+            if content is None or spoiled:
+                missing = True
+                frames.append(struct.pack("<I", _ERASED))
+            else:
+                frames += (struct.pack("<I", len(content)), salt, content)
+    except (ValueError, struct.error):
+        if not drop:
+            return None
+        return replace(sealed, frames=struct.pack("<I", _ERASED) * len(orjson.loads(sealed.header)["events"]))
+    return replace(sealed, frames=b"".join(frames)) if missing else None
 
 
 Upgrade: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]

@@ -71,24 +71,12 @@ class Seal:
             os.fsync(out.fileno())
         staged.replace(self.path)
 
-    def read(self) -> Sealing | None:
-        """The sealing as written, or None where there is none or it is damaged. Looks at no store file."""
-        try:
-            stamp, body = self.path.read_bytes().split(b"\n", 1)
-            if hashlib.sha256(body).hexdigest().encode() != stamp:
-                return None
-            written = orjson.loads(body)
-            files = {name: (size, digest) for name, (size, digest) in written["files"].items()}
-            return Sealing(written["tenant"], written["form"], written["position"], files, written["copies"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
     def restore(self) -> int | None:
         """Brings the files back to the sealed state and returns its position; None where that cannot be done.
 
         Call it before the store is opened. After None, the store's files are not to be trusted: clear it.
         """
-        sealing = self.read()
+        sealing = read_seal(self.path)
         if sealing is None or (sealing.tenant, sealing.form) != (self.tenant, self.form):
             return None
         present = self.files()
@@ -120,3 +108,16 @@ class Seal:
                 sha.update(chunk)
         self._known[name] = (stamp, sha.hexdigest())
         return status.st_size, sha.hexdigest()
+
+
+def read_seal(path: Path) -> Sealing | None:
+    """The sealing as written, or None where there is none or it is damaged. Looks at no store file."""
+    try:
+        stamp, body = path.read_bytes().split(b"\n", 1)
+        if hashlib.sha256(body).hexdigest().encode() != stamp:
+            return None
+        written = orjson.loads(body)
+        files = {name: (size, digest) for name, (size, digest) in written["files"].items()}
+        return Sealing(written["tenant"], written["form"], written["position"], files, written["copies"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -10,6 +10,8 @@ from types import MappingProxyType
 
 from memql.values import SCALARS
 
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
+"""Any name: what an open catalog takes without a declaration."""
 KIND_NAME = re.compile(r"[A-Z][A-Za-z0-9]{0,62}\Z")
 RELATION_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,62}\Z")
 PROPERTY_NAME = re.compile(r"[a-z_][A-Za-z0-9_]{0,62}\Z")
@@ -168,6 +170,11 @@ class Catalog:
     labels: frozenset[str] = frozenset()
     open: bool = False
     version: int = 0
+
+    def relation(self, name: str) -> RelationKind | None:
+        """The relation kind of that name; an open catalog knows any well-formed one."""
+        known = self.relations.get(name)
+        return known or (RelationKind(name) if self.open and NAME.match(name) else None)
 
     def with_kind(self, kind: Kind) -> "Catalog":
         kinds = MappingProxyType({**self.kinds, kind.name: kind})

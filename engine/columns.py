@@ -1,0 +1,199 @@
+"""What decides whether a version is seen, in memory: a row a dense id, as numpy columns.
+
+From them a `Scope` (tenant, visibility, time and position at once) is one pass, and a mask over dense ids afterwards.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.commands import Principal
+from engine.decide.view import NEVER
+from engine.index import DOMAINS, ITEM_NUMBERS, Index, odd_factors
+from engine.journal import JournalFailed
+from engine.records import ItemErased, ItemRecorded, ItemRetired, Record, StateFolded
+
+Numbers: TypeAlias = NDArray[np.int64]
+Mask: TypeAlias = NDArray[np.bool_]
+
+_WIDTHS: Mapping[str, type[np.generic]] = {
+    "root": np.int64,
+    "version": np.int32,
+    "kind": np.int32,
+    "owner": np.int32,
+    "domain": np.int8,
+    "stream": np.int64,
+    "born": np.int64,
+    "died": np.int64,
+    "valid_from": np.int64,
+    "valid_to": np.int64,
+}
+_LOADED = 50_000
+_ORGANIZATION = DOMAINS.index("organization")
+
+
+def load(db: sqlite3.Connection, table: str, names: Sequence[str], floats: Sequence[str] = ()) -> NDArray[np.int64]:
+    """All numbers of a table of the index, a row a number, each row checked; float columns come as their bits."""
+    factors = np.array(odd_factors(len(names)), np.int64)
+    chunks = [np.empty((0, len(names)), np.int64)]
+    cursor = db.execute(f"SELECT {', '.join(names)}, sum FROM {table} ORDER BY {names[0]}")
+    at = [names.index(name) for name in floats]
+    while rows := cursor.fetchmany(_LOADED):
+        if at:
+            values = np.array([row[at[0]] for row in rows], np.float64)
+            table_of = np.array([(*row[: at[0]], 0, *row[at[0] + 1 :]) for row in rows], np.int64)
+            table_of[:, at[0]] = values.view(np.int64)
+        else:
+            table_of = np.array(rows, np.int64)
+        with np.errstate(over="ignore"):
+            if not np.array_equal(table_of[:, :-1] @ factors, table_of[:, -1]):
+                raise JournalFailed(f"rows of {table} are not as they were written")
+        chunks.append(table_of[:, :-1])
+    numbers = np.concatenate(chunks)
+    if len(numbers) and not np.array_equal(numbers[:, 0], np.arange(1, len(numbers) + 1)):
+        raise JournalFailed(f"rows of {table} are missing")
+    return numbers
+
+
+class Columns:
+    """The columns of one tenant, as of `position`. Written by the committer's thread alone; row 0 is nobody's.
+
+    Readers take arrays through `Scope`, which fixes how many rows there were: rows are only ever added, and a `died`
+    that is set later lies behind every position that was read before.
+    """
+
+    def __init__(self, index: Index, position: int) -> None:
+        numbers = load(index.db, "items", ITEM_NUMBERS)
+        self.position = position
+        self.count = len(numbers) + 1
+        self._index = index
+        self._columns: dict[str, NDArray[np.generic]] = {}
+        for name, width in _WIDTHS.items():
+            column = np.zeros(max(1024, self.count * 5 // 4), width)
+            column[1 : self.count] = numbers[:, ITEM_NUMBERS.index(name)]
+            self._columns[name] = column
+        erased = index.db.execute("SELECT dense FROM items WHERE body IS NULL").fetchall()
+        self.erased = {dense for (dense,) in erased}
+        self.codes = {name: code for code, name in index.names().items()}
+        self.names = index.names()
+        self.state = index.state()
+
+    def column(self, name: str) -> NDArray[np.generic]:
+        return self._columns[name][: self.count]
+
+    def apply(self, record: Record) -> None:
+        for event in record.events:
+            match event:
+                case ItemRecorded():
+                    self._add(event, record.position)
+                case ItemRetired():
+                    self._columns["died"][event.dense] = record.position
+                case ItemErased():
+                    self.erased |= set(np.flatnonzero(self.column("root") == event.root).tolist())
+                case StateFolded():
+                    self._fold(event)
+        self.position = record.position
+
+    def _add(self, event: ItemRecorded, position: int) -> None:
+        if event.dense >= len(self._columns["root"]):
+            for name, column in self._columns.items():
+                self._columns[name] = np.concatenate([column, np.zeros(len(column), column.dtype)])
+        columns = self._columns
+        columns["root"][event.dense] = event.root
+        columns["version"][event.dense] = event.version
+        columns["kind"][event.dense] = self.code(event.kind)
+        columns["owner"][event.dense] = self.code(event.owner)
+        columns["domain"][event.dense] = DOMAINS.index(event.domain)
+        columns["stream"][event.dense] = event.stream
+        columns["born"][event.dense] = position
+        columns["died"][event.dense] = NEVER
+        columns["valid_from"][event.dense] = event.valid_from
+        columns["valid_to"][event.dense] = event.valid_to
+        if event.previous:
+            columns["died"][event.previous] = position
+        self.count = max(self.count, event.dense + 1)
+
+    def code(self, name: str) -> int:
+        if (code := self.codes.get(name)) is None:
+            code = self._index.code(name)
+            self.codes[name] = code
+            self.names[code] = name
+        return code
+
+    def _fold(self, event: StateFolded) -> None:
+        for name, pairs in event.set.items():
+            self.state.setdefault(name, {}).update(pairs)
+        for name, pairs in event.add.items():
+            values = self.state.setdefault(name, {})
+            for root, value in pairs:
+                values[root] = values.get(root, 0.0) + value
+
+    def scope(self, position: int, by: Principal, valid_at: int | None) -> "Scope":
+        """What that principal sees at that position; `valid_at` None means whatever the valid time."""
+        return Scope(self, self.count, position, by, valid_at)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Tenant, visibility, time and position as masks over dense ids."""
+
+    columns: Columns
+    count: int
+    position: int
+    by: Principal
+    valid_at: int | None
+
+    def _column(self, name: str) -> NDArray[np.generic]:
+        return self.columns.column(name)[: self.count]
+
+    @cached_property
+    def visible(self) -> Mask:
+        """Versions that the principal may see and that were recorded by then, whatever became of them."""
+        mask: Mask = (self._column("born") <= self.position) & (self._column("root") > 0)
+        if not self.by.admin:
+            codes = self.columns.codes
+            mine = [codes[name] for name in {self.by.id, *self.by.owners} if name in codes]
+            mask &= (self._column("domain") == _ORGANIZATION) | np.isin(self._column("owner"), mine)
+        return mask
+
+    @cached_property
+    def alive(self) -> Mask:
+        """Versions that were the current ones at the position."""
+        known: Mask = self.visible & (self._column("died") > self.position)
+        return known
+
+    @cached_property
+    def seen(self) -> Mask:
+        """Versions of a default read: current, and true at the valid time."""
+        if self.valid_at is None:
+            return self.alive
+        mask: Mask = self.alive & (self._column("valid_from") <= self.valid_at)
+        mask &= self._column("valid_to") > self.valid_at
+        return mask
+
+    @cached_property
+    def shown(self) -> Numbers:
+        """Of each root, the version that a default read shows (0: none)."""
+        return self._by_root(self.seen)
+
+    @cached_property
+    def lasting(self) -> Numbers:
+        """Of each root, the last version known at the position, even when retired or not valid (0: none)."""
+        return self._by_root(self.visible)
+
+    def _by_root(self, mask: Mask) -> Numbers:
+        denses = np.flatnonzero(mask)
+        versions = np.zeros(self.count, np.int64)
+        versions[self._column("root")[denses]] = denses  # ascending, so that the newest version stays
+        return versions
+
+    def of_kind(self, *kinds: str) -> Mask:
+        """Seen versions of these kinds."""
+        codes = [self.columns.codes[kind] for kind in kinds if kind in self.columns.codes]
+        mask: Mask = self.seen & np.isin(self._column("kind"), codes)
+        return mask

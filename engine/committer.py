@@ -1,0 +1,313 @@
+"""The one writer of a tenant: takes all commands that wait, decides them in order, appends, acknowledges.
+
+One transaction for all of them (group commit). A later command sees what an earlier one of the group did; a refusal
+touches no other. Whoever needs a commit first makes it, for everybody who waits.
+"""
+
+import asyncio
+import hashlib
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from engine.adjacency import Adjacency
+from engine.clock import Clock, mint
+from engine.columns import Columns
+from engine.commands import Asked
+from engine.decide import Decision, ItemState, RelationState, decide
+from engine.index import Index
+from engine.journal import DiskFull, Journal, JournalFailed, Outcome
+from engine.limits import Limits
+from engine.records import (
+    ItemErased,
+    ItemRecorded,
+    Receipt,
+    Record,
+    RelationRecorded,
+    RelationRetired,
+    Sealed,
+    Vector,
+    declared,
+    seal,
+    unseal,
+    without,
+)
+from memql.catalog import Catalog
+from memql.errors import Refusal, conflict, invalid, over_limit, unavailable
+
+MAX_KEY = 200
+"""Longest idempotency key: they are hashed, so this only keeps mistakes out."""
+
+STORAGE_FULL = unavailable("STORAGE_FULL", "there is no space left to write; nothing was written", "free some space")
+OUTCOME_UNKNOWN = unavailable(
+    "OUTCOME_UNKNOWN",
+    "the disk failed while this was being written; it may or may not be there",
+    "ask again with the same idempotency key",
+)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A command that waits for the committer; afterwards it has an answer, or what kept us from giving one."""
+
+    asked: Asked
+    answer: Receipt | Refusal | None = None
+    failure: Exception | None = None
+    future: "asyncio.Future[Receipt | Refusal] | None" = None
+    """Where an async caller waits; set by whoever enqueues, read by whoever delivers."""
+
+
+@dataclass(slots=True)
+class _Group:
+    """An open transaction: what was decided in it so far. It is the view that the next command is decided on."""
+
+    journal: Journal
+    index: Index
+    adjacency: Adjacency
+    clock: Clock
+    limits: Limits
+    catalog: Catalog
+    at: int
+    next_dense: int
+    next_row: int
+    records: list[Record] = field(default_factory=list)
+    batch: list[Sealed] = field(default_factory=list)
+    bytes: int = 0
+
+    @property
+    def position(self) -> int:
+        return self.batch[-1].position if self.batch else self.journal.position
+
+    def mint(self, prefix: str) -> str:
+        return mint(prefix, self.at, self.clock.entropy(10))
+
+    def item(self, id_: str) -> ItemState | None:
+        return self.index.item(id_)
+
+    def item_at(self, root: int) -> ItemState:
+        dense = self.index.current(root)
+        return self.index.items([dense])[dense]
+
+    def relation(self, id_: str) -> RelationState | None:
+        return self.index.relation(id_)
+
+    def keyed(self, scope: str, key: str) -> int:
+        return self.index.keyed(scope, key)
+
+    def sealed(self, position: int) -> Sealed:
+        """The record at that position, from this group or from the journal."""
+        if position > self.journal.position:
+            return next(sealed for sealed in self.batch if sealed.position == position)
+        return self.journal.read(position - 1, 1)[0]
+
+    def record(self, position: int) -> Record:
+        record = unseal(self.sealed(position))
+        if isinstance(record, Record):
+            return record
+        raise JournalFailed(f"the record at position {position} is damaged: {record.what}")
+
+    def vector(self, item: ItemState) -> Vector | None:
+        events = self.record(item.born).events
+        return next((e.vector for e in events if isinstance(e, ItemRecorded) and e.dense == item.dense), None)
+
+    def positions(self, root: int) -> tuple[int, ...]:
+        versions = self.index.items(self.index.versions(root)).values()
+        lies_in = {version.born for version in versions} | {v.died for v in versions if v.retired}
+        return tuple(sorted(lies_in))
+
+    def targets(self, kind: str, root: int) -> list[int]:
+        gone = {e.row for record in self.records for e in record.events if isinstance(e, RelationRetired)}
+        new = [
+            e.target
+            for record in self.records
+            for e in record.events
+            if isinstance(e, RelationRecorded) and e.kind == kind and e.source == root and e.row not in gone
+        ]
+        return new + [target for row, target in self.adjacency.live(kind, root) if row not in gone]
+
+    def take(self, record: Record) -> None:
+        """Adds a decided record to the transaction and to the view."""
+        sealed = seal(record, self.batch[-1].hash if self.batch else self.journal.hash, self.clock.entropy)
+        self.index.apply(record)
+        self.records.append(record)
+        self.batch.append(sealed)
+        self.bytes += len(sealed.header) + len(sealed.frames)
+        for event in record.events:
+            self.catalog = declared(self.catalog, event)
+            match event:
+                case ItemRecorded():
+                    self.next_dense = event.dense + 1
+                case RelationRecorded():
+                    self.next_row = event.row + 1
+                case ItemErased():
+                    self._erase(event)
+        self.at = record.at + 1
+
+    def _erase(self, event: ItemErased) -> None:
+        for position in event.positions:
+            emptied = without(self.sealed(position), event.root)
+            if position > self.journal.position:
+                self.batch[[sealed.position for sealed in self.batch].index(position)] = emptied
+            else:
+                self.journal.rewrite(emptied)
+
+
+class Committer:
+    """Turns waiting commands into records. `told` gets each group's records when they are durable and acknowledged."""
+
+    def __init__(
+        self, journal: Journal, index: Index, columns: Columns, adjacency: Adjacency, *,
+        catalog: Catalog, clock: Clock, limits: Limits, told: Callable[[Sequence[Record]], None],
+    ) -> None:  # fmt: skip
+        self.catalog = catalog
+        self._journal = journal
+        self._index = index
+        self._columns = columns
+        self._adjacency = adjacency
+        self._clock = clock
+        self._limits = limits
+        self._told = told
+        self._waiting: deque[Waiting] = deque()
+        self._turn = threading.Lock()
+        self._refuses: Refusal | None = None
+
+    def write(self, asked: Asked) -> Receipt | Refusal:
+        """The receipt of a durable record, or a refusal. Blocks; any thread."""
+        waiting = self.enqueue(Waiting(asked))
+        while waiting.answer is None and waiting.failure is None:
+            self.commit_group()
+        if waiting.failure:
+            raise waiting.failure
+        assert waiting.answer is not None
+        return waiting.answer
+
+    @property
+    def waits(self) -> bool:
+        return bool(self._waiting)
+
+    def enqueue(self, waiting: Waiting) -> Waiting:
+        """Puts a command into the queue; it is answered at once where the queue is full."""
+        if len(self._waiting) >= self._limits.waiting_commands:
+            limit = self._limits.waiting_commands
+            waiting.answer = over_limit("waiting_commands", limit, limit + 1, "")
+        else:
+            self._waiting.append(waiting)
+        return waiting
+
+    def refuse_all(self, refusal: Refusal) -> None:
+        """From now on every command gets this answer."""
+        self._refuses = refusal
+
+    def commit_group(self) -> list[Waiting]:
+        """Commits one group of what waits and answers it. Empty: nothing was waiting."""
+        with self._turn:
+            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._limits.group_commands))]
+            if not group:
+                return group
+            try:
+                rest = self._commit(group)
+                self._waiting.extendleft(reversed(rest))
+                group = group[: len(group) - len(rest)]
+            except Exception as error:
+                self._undo()
+                if len(group) == 1:
+                    group[0].failure = error
+                for waiting in group if len(group) > 1 else ():
+                    self._commit_alone(waiting)
+        return group
+
+    def _commit_alone(self, waiting: Waiting) -> None:
+        """One of our own mistakes broke a group: only the command that meets it is to see it."""
+        waiting.answer = None
+        try:
+            self._commit([waiting])
+        except Exception as error:
+            self._undo()
+            waiting.failure = error
+
+    def _undo(self) -> None:
+        self._journal.rollback()
+        self._index.forget_codes()
+
+    def _commit(self, waiting: Sequence[Waiting]) -> Sequence[Waiting]:
+        """Answers these in one transaction; returns those that did not fit into it any more."""
+        if self._refuses:
+            for one in waiting:
+                one.answer = self._refuses
+            return ()
+        at = max(self._clock.now(), self._journal.at + 1)
+        last_dense, last_row = self._columns.count - 1, self._adjacency.count - 1
+        group = _Group(
+            self._journal, self._index, self._adjacency, self._clock, self._limits, self.catalog, at,
+            last_dense + 1, last_row + 1,
+        )  # fmt: skip
+        self._journal.begin()
+        taken = 0
+        for one in waiting:
+            one.answer = _answer(group, one.asked)
+            taken += 1
+            if group.bytes > self._limits.group_bytes:
+                break
+        if not group.batch:
+            self._journal.rollback()
+            return waiting[taken:]
+        self._append(group, [one for one in waiting[:taken] if isinstance(one.answer, Receipt)])
+        return waiting[taken:]
+
+    def _append(self, group: _Group, written: Sequence[Waiting]) -> None:
+        try:
+            outcome = self._journal.append(group.batch)
+        except DiskFull:
+            self._index.forget_codes()
+            for one in written:
+                one.answer = STORAGE_FULL
+            return
+        if outcome is not Outcome.ACKNOWLEDGED:
+            self._refuses = OUTCOME_UNKNOWN
+            for one in written:
+                one.answer = OUTCOME_UNKNOWN
+            return
+        self.catalog = group.catalog
+        for record in group.records:
+            self._columns.apply(record)
+            self._adjacency.apply(record)
+        if any(isinstance(event, ItemErased) for record in group.records for event in record.events):
+            self._journal.scrub()
+        self._told(group.records)
+
+
+def _answer(group: _Group, asked: Asked) -> Receipt | Refusal:
+    """Decides one command on the group, and adds its record to it."""
+    key = request = b""
+    if asked.key is not None:
+        if not asked.key or len(asked.key) > MAX_KEY:
+            return invalid("BAD_KEY", f"an idempotency key has 1 to {MAX_KEY} characters", "idempotency_key")
+        key, request = _digests(asked)
+        if before := group.index.asked(key):
+            if before[0] != request:
+                message = "this idempotency key was used for something else"
+                return conflict("KEY_REUSED", message, "idempotency_key", "use a new key for a new request")
+            record = group.record(before[1])
+            return Receipt(record.position, record.at, record.ids, repeated=True)
+    decision = decide(group, asked)
+    if isinstance(decision, Refusal):
+        return decision
+    if not decision.events:
+        return Receipt(group.position, group.at - 1, decision.ids)
+    record = _record(group, asked, decision, key, request)
+    group.take(record)
+    return Receipt(record.position, record.at, record.ids)
+
+
+def _record(group: _Group, asked: Asked, decision: Decision, key: bytes, request: bytes) -> Record:
+    command = type(asked.command).__name__
+    return Record(group.position + 1, group.at, asked.by.id, command, decision.events, decision.ids, key, request)
+
+
+def _digests(asked: Asked) -> tuple[bytes, bytes]:
+    """Digests of a principal's key and of what is asked: neither can be read back from the journal."""
+    assert asked.key is not None
+    key = hashlib.sha256(f"{asked.by.id}\0{asked.key}".encode()).digest()[:16]
+    body = f"{type(asked.command).__name__}\0{asked.command.model_dump_json()}"
+    return key, hashlib.sha256(body.encode()).digest()[:16]

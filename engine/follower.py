@@ -1,0 +1,246 @@
+"""Keeps one projection right behind the journal, on a thread of its own, and rebuilds it when it must.
+
+A projection that cannot apply a committed record stops the reads that need it, is cleared and rebuilt; nothing in the
+journal is touched, and reads that need other stores go on.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+
+from engine.clock import Clock
+from engine.journal import Journal, JournalFailed
+from engine.limits import Limits
+from engine.projection import Projection, Unapplied
+from engine.records import Damage, Record, unseal
+
+log = structlog.get_logger(__name__)
+
+_RECENT_RECORDS = 4_096
+_RECENT_EVENTS = 32_768
+
+
+class Recent:
+    """The records committed last, as they were decided: whoever follows closely reads nothing from the disk."""
+
+    def __init__(self) -> None:
+        self._records: deque[Record] = deque()
+        self._events = 0
+        self._lock = threading.Lock()
+
+    def add(self, records: Sequence[Record]) -> None:
+        with self._lock:
+            for record in records:
+                self._records.append(record)
+                self._events += len(record.events)
+            while len(self._records) > _RECENT_RECORDS or self._events > _RECENT_EVENTS:
+                self._events -= len(self._records.popleft().events)
+
+    def after(self, position: int, limit: int) -> list[Record]:
+        """The records behind a position, if the first of them is still here."""
+        with self._lock:
+            if not self._records or self._records[0].position > position + 1:
+                return []
+            return [record for record in self._records if record.position > position][:limit]
+
+
+class Phase(StrEnum):
+    """What a follower is doing."""
+
+    FOLLOWING = "following"
+    REBUILDING = "rebuilding"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How far a projection is: it shows `position` of the journal's `target`."""
+
+    name: str
+    phase: Phase
+    position: int
+    target: int
+    problem: str = ""
+
+
+class Follower:
+    """Applies records to one projection. `gather_ms`: how long what was applied may wait to be shown."""
+
+    def __init__(
+        self, projection: Projection, journal: Journal, recent: Recent, clock: Clock, limits: Limits, gather_ms: int = 0
+    ) -> None:
+        self.projection = projection
+        self._journal = journal
+        self._recent = recent
+        self._clock = clock
+        self._limits = limits
+        self._gather = gather_ms / 1000
+        self._taken = projection.position
+        self._sealed = projection.position
+        self._ready_at = journal.position
+        self._phase = Phase.FOLLOWING
+        self._problem = ""
+        self._wanted = 0
+        self._rebuild = False
+        self._closing = False
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    # Told by others
+
+    def notify(self) -> None:
+        """There are new records."""
+        with self._changed:
+            self._start()
+            self._changed.notify_all()
+
+    def rebuild(self) -> None:
+        """Forgets the store and applies the whole journal anew, while reads that need other stores go on."""
+        with self._changed:
+            self._rebuild = True
+            self._phase = Phase.REBUILDING
+            self._start()
+            self._changed.notify_all()
+
+    def wait(self, position: int, seconds: float) -> bool:
+        """Whether the projection shows that position (and, after opening or a rebuild, all that it had to catch up
+        with) before the time is over. Makes it show early what it gathers."""
+        deadline = self._clock.monotonic() + seconds
+        with self._changed:
+            if self._shows(position):
+                return True
+            self._wanted = max(self._wanted, position, self._ready_at)
+            self._start()
+            self._changed.notify_all()
+            while not self._shows(position):
+                left = deadline - self._clock.monotonic()
+                if left <= 0 or self._phase is Phase.FAILED or self._closing:
+                    return False
+                self._changed.wait(left)
+            return True
+
+    def status(self) -> Status:
+        return Status(
+            self.projection.name, self._phase, self.projection.position, self._journal.position, self._problem
+        )
+
+    def close(self) -> None:
+        """Stops after the step at hand and closes the projection, sealed where it is whole."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread:
+            self._thread.join()
+        self.projection.close()
+
+    # The thread
+
+    def _shows(self, position: int) -> bool:
+        return (
+            self._phase is Phase.FOLLOWING and not self._rebuild and self.projection.position >= max(position, self._ready_at)
+        )
+
+    def _start(self) -> None:
+        if self._thread is None and not self._closing:
+            name = f"follow-{self.projection.name}"
+            self._thread = threading.Thread(target=self._follow, name=name, daemon=True)
+            self._thread.start()
+
+    def _follow(self) -> None:
+        gathered_since: float | None = None
+        while True:
+            with self._changed:
+                while not (self._closing or self._rebuild or self._behind() or self._must_settle(gathered_since)):
+                    left = None if gathered_since is None else gathered_since + self._gather - self._clock.monotonic()
+                    self._changed.wait(left)
+                if self._closing:
+                    return
+            try:
+                if self._rebuild:
+                    self._begin_again()
+                    gathered_since = None
+                elif self._behind():
+                    self._step()
+                    gathered_since = gathered_since or self._clock.monotonic()
+                if not self._behind() and self._must_settle(gathered_since):
+                    self._show()
+                    gathered_since = None
+                elif self.projection.position >= self._taken:
+                    gathered_since = None
+            except JournalFailed as error:
+                self._fail(str(error))
+                return
+            except Exception as error:
+                if not self._recover(error):
+                    return
+                gathered_since = None
+            with self._changed:
+                self._changed.notify_all()
+
+    def _behind(self) -> bool:
+        return self._phase is not Phase.FAILED and self._taken < self._journal.position
+
+    def _must_settle(self, gathered_since: float | None) -> bool:
+        """Something gathered is to be shown: somebody waits for it, or its time is over."""
+        if self._phase is Phase.FAILED or self.projection.position >= self._taken:
+            return False
+        waited_for = self.projection.position < min(self._wanted, self._taken)
+        return waited_for or gathered_since is None or self._clock.monotonic() >= gathered_since + self._gather
+
+    def _step(self) -> None:
+        records = self._recent.after(self._taken, self._limits.apply_records) or self._read()
+        self.projection.apply(records)
+        self._taken = records[-1].position
+        if self._taken - self._sealed >= self._limits.seal_records:
+            self.projection.seal()
+            self._sealed = self._taken
+
+    def _read(self) -> list[Record]:
+        records: list[Record] = []
+        for sealed in self._journal.read(self._taken, self._limits.apply_records):
+            record = unseal(sealed)
+            if isinstance(record, Damage):
+                raise JournalFailed(f"the record at position {record.position} is damaged: {record.what}")
+            records.append(record)
+        return records
+
+    def _show(self) -> None:
+        self.projection.settle()
+        if self._phase is Phase.REBUILDING:
+            self.projection.seal()
+            self._sealed = self.projection.position
+            with self._changed:
+                if not self._rebuild:
+                    self._phase = Phase.FOLLOWING
+            log.info("store rebuilt", store=self.projection.name, position=self.projection.position)
+
+    def _begin_again(self) -> None:
+        with self._changed:
+            self._rebuild = False
+        self.projection.clear()
+        self._taken = self._sealed = 0
+        self._ready_at = self._journal.position
+        if not self._ready_at:
+            self._phase = Phase.FOLLOWING
+
+    def _recover(self, error: Exception) -> bool:
+        """Whether a rebuild is to be tried; a store that cannot even be rebuilt stays closed to reads."""
+        ours = isinstance(error, Unapplied)
+        log.error("store failed", store=self.projection.name, position=self._taken, exc_info=not ours, problem=str(error))
+        with self._changed:
+            if self._phase is Phase.REBUILDING:
+                self._fail(f"it could not be rebuilt at position {self._taken + 1:,}")
+                return False
+            self._phase = Phase.REBUILDING
+            self._rebuild = True
+        return True
+
+    def _fail(self, problem: str) -> None:
+        with self._changed:
+            self._phase = Phase.FAILED
+            self._problem = problem
+            self._changed.notify_all()

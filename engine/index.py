@@ -1,0 +1,328 @@
+"""The index over the records, in the same file and transaction: every version of every item and relation by number,
+ids, external keys, idempotency keys. Derived from the records alone, and so rebuilt from them.
+
+Rows carry a checksum of their numbers and one of their content: SQLite finds a flipped byte in neither.
+"""
+
+import sqlite3
+import struct
+import zlib
+from collections.abc import Container, Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from engine.decide.items import item_scope
+from engine.decide.streams import event_scope, stream_scope
+from engine.decide.view import NEVER, ItemState, RelationState
+from engine.journal import JournalFailed
+from engine.records import (
+    CatalogSet,
+    Event,
+    ItemErased,
+    ItemRecorded,
+    ItemRetired,
+    KindDeclared,
+    LabelDeclared,
+    PropertyDeclared,
+    Record,
+    RelationKindDeclared,
+    RelationRecorded,
+    RelationRetired,
+    StateFolded,
+)
+from memql.values import from_json, to_json
+
+DOMAINS = ("agent", "user", "organization")
+"""A domain's number is its place here."""
+
+_MASK = 2**64 - 1
+_ODD = tuple((0x9E3779B97F4A7C15 * (2 * n + 1)) & _MASK for n in range(16))
+ITEM_NUMBERS = (
+    "dense", "root", "version", "kind", "owner", "domain", "stream", "born", "died", "valid_from", "valid_to",
+    "recorded_at", "retired_at", "crc",
+)  # fmt: skip
+RELATION_NUMBERS = (
+    "row", "root", "version", "kind", "source", "target", "weight", "born", "died", "valid_from", "valid_to",
+    "recorded_at", "retired_at", "read_version", "crc",
+)  # fmt: skip
+_WEIGHT = RELATION_NUMBERS.index("weight")
+_DECLARATIONS = (KindDeclared, RelationKindDeclared, PropertyDeclared, LabelDeclared, CatalogSet)
+
+_ITEM = ", ".join(f"i.{name}" for name in ITEM_NUMBERS)
+_RELATION = ", ".join(f"r.{name}" for name in RELATION_NUMBERS)
+_INSERT_ITEM = f"INSERT INTO items VALUES ({', '.join('?' * (len(ITEM_NUMBERS) + 3))})"
+_INSERT_RELATION = f"INSERT INTO relations VALUES ({', '.join('?' * (len(RELATION_NUMBERS) + 3))})"
+
+
+def number_sum(numbers: Sequence[int]) -> int:
+    """A checksum of a row's numbers that changes with any one of them; the same sum that `columns` checks at once."""
+    total = 0
+    for number, odd in zip(numbers, _ODD, strict=False):
+        total += number * odd
+    total &= _MASK
+    return total - 2**64 if total >= 2**63 else total
+
+
+def odd_factors(count: int) -> list[int]:
+    """The factors of `number_sum` as signed 64-bit numbers."""
+    return [odd - 2**64 if odd >= 2**63 else odd for odd in _ODD[:count]]
+
+
+def _float_bits(weight: float) -> int:
+    return int(struct.unpack("<q", struct.pack("<d", weight))[0])
+
+
+def _item_body(event: ItemRecorded) -> bytes:
+    return orjson.dumps((event.labels, {name: to_json(value) for name, value in event.properties.items()}))
+
+
+class Index:
+    """Reads and writes the index through one connection. Writing happens in the journal's open transaction."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self._codes: dict[str, int] = {}
+        self._names: dict[int, str] = {}
+
+    # Names of kinds and owners
+
+    def code(self, name: str) -> int:
+        """The number of a name, given when it is first met. Forgotten by `forget_codes` if its transaction is undone."""
+        if (code := self._codes.get(name)) is not None:
+            return code
+        self.db.execute("INSERT OR IGNORE INTO codes (name) VALUES (?)", (name,))
+        (code,) = self.db.execute("SELECT code FROM codes WHERE name = ?", (name,)).fetchone()
+        self._codes[name] = code
+        self._names[code] = name
+        return int(code)
+
+    def name(self, code: int) -> str:
+        if (name := self._names.get(code)) is None:
+            self._names |= self.db.execute("SELECT code, name FROM codes").fetchall()
+            if (name := self._names.get(code)) is None:
+                raise JournalFailed(f"the index names no code {code}")
+        return name
+
+    def names(self) -> dict[int, str]:
+        return dict(self.db.execute("SELECT code, name FROM codes"))
+
+    def forget_codes(self) -> None:
+        self._codes.clear()
+        self._names.clear()
+
+    # Writing
+
+    def apply(self, record: Record) -> None:
+        """Shows the record in the index. The record was decided on this very index, so it fits."""
+        declares = False
+        for event in record.events:
+            match event:
+                case ItemRecorded():
+                    self._record_item(event, record)
+                case RelationRecorded():
+                    self._record_relation(event, record)
+                case ItemRetired():
+                    self._end("items", "dense", event.dense, record)
+                case RelationRetired():
+                    self._end("relations", "row", event.row, record)
+                case ItemErased():
+                    self._erase_item(event)
+                case StateFolded():
+                    self._fold(event)
+                case _:
+                    declares = declares or isinstance(event, _DECLARATIONS)
+        if declares:
+            self.db.execute("INSERT INTO declarations VALUES (?)", (record.position,))
+        if record.key:
+            self.db.execute("INSERT INTO keys VALUES (?, ?, ?)", (record.key, record.request, record.position))
+
+    def _record_item(self, event: ItemRecorded, record: Record) -> None:
+        body = None if event.erased else _item_body(event)
+        crc = zlib.crc32(body or b"", zlib.crc32(event.id.encode()))
+        numbers = (
+            event.dense, event.root, event.version, self.code(event.kind), self.code(event.owner),
+            DOMAINS.index(event.domain), event.stream, record.position, NEVER, event.valid_from, event.valid_to,
+            record.at, NEVER, crc,
+        )  # fmt: skip
+        self.db.execute(_INSERT_ITEM, (*numbers, number_sum(numbers), event.id, body))
+        if event.version > 1:
+            self._end("items", "dense", event.previous, record)
+            self.db.execute("UPDATE ids SET current = ? WHERE id = ?", (event.dense, event.id))
+            return
+        self.db.execute("INSERT INTO ids VALUES (?, ?, ?)", (event.id, event.root, event.dense))
+        if scoped := _external(event):
+            self.db.execute("INSERT INTO externals VALUES (?, ?, ?)", (*scoped, event.root))
+
+    def _record_relation(self, event: RelationRecorded, record: Record) -> None:
+        body = orjson.dumps({name: to_json(value) for name, value in event.properties.items()})
+        crc = zlib.crc32(body, zlib.crc32(event.id.encode()))
+        numbers = (
+            event.row, event.root, event.version, self.code(event.kind), event.source, event.target,
+            _float_bits(event.weight), record.position, NEVER, event.valid_from, event.valid_to, record.at, NEVER,
+            event.read_version, crc,
+        )  # fmt: skip
+        row = (*numbers[:_WEIGHT], event.weight, *numbers[_WEIGHT + 1 :])
+        self.db.execute(_INSERT_RELATION, (*row, number_sum(numbers), event.id, body))
+        if event.version > 1:
+            self._end("relations", "row", event.previous, record)
+            self.db.execute("UPDATE ids SET current = ? WHERE id = ?", (event.row, event.id))
+        else:
+            self.db.execute("INSERT INTO ids VALUES (?, ?, ?)", (event.id, event.root, event.row))
+
+    def _end(self, table: str, key: str, number: int, record: Record) -> None:
+        """The version's last position was the one before this record's."""
+        self._change(table, key, number, died=record.position, retired_at=record.at)
+
+    def _change(self, table: str, key: str, number: int, **changes: int) -> None:
+        names = ITEM_NUMBERS if table == "items" else RELATION_NUMBERS
+        found = self.db.execute(f"SELECT {', '.join(names)} FROM {table} WHERE {key} = ?", (number,)).fetchone()
+        numbers = dict(zip(names, found, strict=True)) | changes
+        bits = [_float_bits(value) if name == "weight" else value for name, value in numbers.items()]
+        setting = ", ".join(f"{name} = ?" for name in changes)
+        self.db.execute(
+            f"UPDATE {table} SET {setting}, sum = ? WHERE {key} = ?", (*changes.values(), number_sum(bits), number)
+        )
+
+    def _erase_item(self, event: ItemErased) -> None:
+        empty = zlib.crc32(event.id.encode())
+        for dense in self.versions(event.root):
+            self._change("items", "dense", dense, crc=empty)
+            self.db.execute("UPDATE items SET body = NULL WHERE dense = ?", (dense,))
+        self.db.execute("DELETE FROM externals WHERE root = ?", (event.root,))
+
+    def _fold(self, event: StateFolded) -> None:
+        for folded, sql in (
+            (event.set, "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"),
+            (event.add, "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value"),
+        ):
+            for name, pairs in folded.items():
+                code = self.code(name)
+                self.db.executemany(sql, [(root, code, value) for root, value in pairs])
+
+    # Reading
+
+    def item(self, id_: str) -> ItemState | None:
+        """The newest version of the item of that id."""
+        found = self.db.execute(
+            f"SELECT {_ITEM}, i.sum, i.id, i.body FROM ids JOIN items i ON i.dense = ids.current WHERE ids.id = ?", (id_,)
+        ).fetchone()
+        if found is None or id_.startswith("rel_"):
+            return None
+        return self._item(found, id_)
+
+    def items(self, denses: Iterable[int]) -> dict[int, ItemState]:
+        """Versions by their dense ids, each checked against its checksums."""
+        asked = orjson.dumps(list(map(int, denses))).decode()
+        rows = self.db.execute(
+            f"SELECT {_ITEM}, i.sum, i.id, i.body FROM items i WHERE i.dense IN (SELECT value FROM json_each(?))", (asked,)
+        )
+        return {row[0]: self._item(row) for row in rows}
+
+    def current(self, root: int) -> int:
+        """The newest version of the identity."""
+        found = self.db.execute("SELECT max(dense) FROM items WHERE root = ? AND version > 1", (root,)).fetchone()
+        return found[0] or root
+
+    def versions(self, root: int) -> list[int]:
+        rows = self.db.execute("SELECT dense FROM items WHERE root = ? AND version > 1 ORDER BY dense", (root,))
+        return [root, *(dense for (dense,) in rows)]
+
+    def relation(self, id_: str) -> RelationState | None:
+        found = self.db.execute(
+            f"SELECT {_RELATION}, r.sum, r.id, r.body FROM ids JOIN relations r ON r.row = ids.current WHERE ids.id = ?",
+            (id_,),
+        ).fetchone()
+        if found is None or not id_.startswith("rel_"):
+            return None
+        return self._relation(found, id_)
+
+    def relations(self, rows: Iterable[int]) -> dict[int, RelationState]:
+        asked = orjson.dumps(list(map(int, rows))).decode()
+        found = self.db.execute(
+            f"SELECT {_RELATION}, r.sum, r.id, r.body FROM relations r WHERE r.row IN (SELECT value FROM json_each(?))",
+            (asked,),
+        )
+        return {row[0]: self._relation(row) for row in found}
+
+    def keyed(self, scope: str, key: str) -> int:
+        found = self.db.execute("SELECT root FROM externals WHERE scope = ? AND key = ?", (scope, key)).fetchone()
+        return found[0] if found else 0
+
+    def asked(self, key: bytes) -> tuple[bytes, int] | None:
+        """The digest of the request under that idempotency key, and its record's position."""
+        found: tuple[bytes, int] | None = self.db.execute(
+            "SELECT request, position FROM keys WHERE key = ?", (key,)
+        ).fetchone()
+        return found
+
+    def shows(self, event: Event, record: Record, erased: Container[int] = ()) -> bool:
+        """Whether what the event says is in the index as the record of it says."""
+        match event:
+            case ItemRecorded():
+                item = self.items([event.dense]).get(event.dense)
+                found = self.db.execute("SELECT root FROM ids WHERE id = ?", (event.id,)).fetchone()
+                same = item and (item.id, item.root, item.born) == (event.id, event.root, record.position)
+                whole = item and (item.erased or item.properties == event.properties)
+                scoped = _external(event) if event.version == 1 and event.root not in erased else None
+                keyed = scoped is None or (item and item.erased) or self.keyed(*scoped) == event.root
+                return bool(same and whole and keyed) and found == (event.root,)
+            case RelationRecorded():
+                relation = self.relations([event.row]).get(event.row)
+                return relation is not None and (relation.id, relation.born) == (event.id, record.position)
+            case ItemRetired():
+                item = self.items([event.dense]).get(event.dense)
+                return item is not None and item.died == record.position
+            case RelationRetired():
+                relation = self.relations([event.row]).get(event.row)
+                return relation is not None and relation.died == record.position
+            case ItemErased():
+                return all(item.erased for item in self.items(self.versions(event.root)).values())
+        return True
+
+    def state(self) -> dict[str, dict[int, float]]:
+        folded: dict[str, dict[int, float]] = {}
+        for root, code, value in self.db.execute("SELECT root, name, value FROM state"):
+            folded.setdefault(self.name(code), {})[root] = value
+        return folded
+
+    def last_numbers(self) -> tuple[int, int]:
+        """The largest dense id and relation row given so far."""
+        (dense,) = self.db.execute("SELECT max(dense) FROM items").fetchone()
+        (row,) = self.db.execute("SELECT max(row) FROM relations").fetchone()
+        return dense or 0, row or 0
+
+    def _item(self, row: tuple[Any, ...], asked: str = "") -> ItemState:
+        numbers, total, id_, body = row[:14], row[14], row[15], row[16]
+        sound = number_sum(numbers) == total and zlib.crc32(body or b"", zlib.crc32(id_.encode())) == numbers[13]
+        if not sound or (asked and asked != id_):
+            raise JournalFailed(f"the index row of item {numbers[0]} is not as it was written")
+        labels, properties = orjson.loads(body) if body else ((), {})
+        return ItemState(
+            id_, numbers[1], numbers[0], numbers[2], self.name(numbers[3]), self.name(numbers[4]), DOMAINS[numbers[5]],
+            numbers[6], *numbers[7:13], tuple(labels), {k: from_json(v) for k, v in properties.items()}, body is None,
+        )  # fmt: skip
+
+    def _relation(self, row: tuple[Any, ...], asked: str = "") -> RelationState:
+        numbers, total, id_, body = list(row[:15]), row[15], row[16], row[17]
+        weight = numbers[_WEIGHT]
+        numbers[_WEIGHT] = _float_bits(weight)
+        sound = number_sum(numbers) == total and zlib.crc32(body, zlib.crc32(id_.encode())) == numbers[14]
+        if not sound or (asked and asked != id_):
+            raise JournalFailed(f"the index row of relation {numbers[0]} is not as it was written")
+        properties = {name: from_json(value) for name, value in orjson.loads(body).items()}
+        return RelationState(
+            id_, numbers[1], numbers[0], numbers[2], self.name(numbers[3]), numbers[4], numbers[5], weight,
+            *numbers[7:14], properties,
+        )  # fmt: skip
+
+
+def _external(event: ItemRecorded) -> tuple[str, str] | None:
+    """Scope and key under which the item is found by a name from outside."""
+    if event.kind == "Stream":
+        name = event.properties.get("name")
+        return (stream_scope(event.owner), name) if isinstance(name, str) else None
+    key = event.properties.get("external_key")
+    if not isinstance(key, str):
+        return None
+    return (event_scope(event.stream) if event.kind == "Event" else item_scope(event.kind, event.owner)), key

@@ -1,0 +1,176 @@
+"""Reads of one tenant for one principal at one position: what every door answers from.
+
+A reader is a value for the time of one answer. Everything it returns is as known at its position, whatever has been
+written since; only erasure reaches into the past.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.adjacency import Adjacency, Direction, Steps
+from engine.columns import Mask, Numbers, Scope
+from engine.decide.view import NEVER, ItemState, RelationState
+from engine.graph import Graph
+from engine.index import Index
+from engine.limits import Limits
+from engine.texts import Texts
+from engine.vectors import Vectors
+from memql.catalog import Catalog
+from memql.errors import Problem, Reason, Refusal, over_limit
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A version that a search found, and the raw score of the signal that found it."""
+
+    item: ItemState
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """`scope` says who reads, as of when and valid when; it masks whatever a store returns."""
+
+    scope: Scope
+    index: Index
+    adjacency: Adjacency
+    graph: Graph
+    vectors: Vectors
+    texts: Texts
+    catalog: Catalog
+    limits: Limits
+    overdue: Callable[[], bool]
+
+    @property
+    def position(self) -> int:
+        return self.scope.position
+
+    # Items
+
+    def item(self, id_: str) -> ItemState | None:
+        """The item of that id as a default read shows it; None where there is none to be seen."""
+        newest = self.index.item(id_)
+        if newest is None or newest.root >= len(self.scope.shown):
+            return None
+        dense = int(self.scope.shown[newest.root])
+        return self.items([dense])[0] if dense else None
+
+    def items(self, denses: Iterable[int]) -> list[ItemState]:
+        """These versions, in the order asked. Give only what the scope shows."""
+        asked = [int(dense) for dense in denses]
+        found = self.index.items(asked)
+        return [self._then(found[dense]) for dense in asked]
+
+    def _then(self, item: ItemState) -> ItemState:
+        """The version as it was known: what ended it later had not happened."""
+        return replace(item, died=NEVER, retired_at=NEVER) if item.retired and item.died > self.position else item
+
+    def list(
+        self, kinds: Sequence[str] = (), *, after: int = 0, limit: int, stream: int = 0, newest_first: bool = False
+    ) -> list[ItemState] | Refusal:
+        """Items in the order they were recorded, `limit` of them behind the version `after`."""
+        if limit > self.limits.read_rows:
+            return over_limit("read_rows", self.limits.read_rows, limit, "first")
+        mask = self.scope.of_kind(*kinds) if kinds else self.scope.seen
+        if stream:
+            mask = mask & (self.scope.columns.column("stream")[: self.scope.count] == stream)
+        denses = np.flatnonzero(mask)
+        if newest_first:
+            denses = denses[::-1] if not after else denses[denses < after][::-1]
+        elif after:
+            denses = denses[denses > after]
+        return self.items(denses[:limit])
+
+    def count(self, *kinds: str) -> int:
+        return int((self.scope.of_kind(*kinds) if kinds else self.scope.seen).sum())
+
+    def history(self, id_: str) -> list[ItemState]:
+        """Every version of the item that was known at the position, oldest first, whatever became of it."""
+        newest = self.index.item(id_)
+        if newest is None:
+            return []
+        visible = self.scope.visible
+        return self.items(
+            dense for dense in self.index.versions(newest.root) if dense < len(visible) and visible[dense]
+        )
+
+    def lasting(self, roots: Iterable[int]) -> list[ItemState]:
+        """The last known versions of these identities, even when retired: what provenance leads to."""
+        last = self.scope.lasting
+        return self.items(last[root] for root in roots if root < len(last) and last[root])
+
+    # Relations
+
+    def expand(
+        self, roots: Sequence[int] | Numbers, direction: Direction = "out", kinds: Sequence[str] | None = None
+    ) -> Steps | Refusal:
+        """The relations seen from these identities, one hop."""
+        try:
+            return self.adjacency.expand(
+                self.scope, np.asarray(roots, np.int64), direction, kinds, most=self.limits.expand_relations
+            )
+        except OverflowError as error:
+            return over_limit("expand_relations", self.limits.expand_relations, int(error.args[0]), "")
+
+    def relations(self, rows: Iterable[int]) -> list[RelationState]:
+        """These versions of relations, in the order asked. Give only what `expand` showed."""
+        asked = [int(row) for row in rows]
+        found = self.index.relations(asked)
+        return [
+            replace(r, died=NEVER, retired_at=NEVER) if r.retired and r.died > self.position else r
+            for r in (found[row] for row in asked)
+        ]
+
+    def sources(self, root: int) -> list[ItemState]:
+        """The events that an item was, in the end, derived from, in the order they were recorded."""
+        reached, ahead = {root}, [root]
+        while ahead:
+            steps = self.expand(ahead, "out", ["DERIVED_FROM"])
+            if isinstance(steps, Refusal):
+                break
+            ahead = [end for end in dict.fromkeys(steps.ends.tolist()) if end not in reached]
+            reached |= set(ahead)
+        return [item for item in self.lasting(sorted(reached)) if item.kind == "Event"]
+
+    # Search
+
+    def search_text(self, text: str, kinds: Sequence[str] = (), limit: int = 10) -> list[Hit] | Refusal:
+        """The versions whose words fit best, by BM25; `limit` of them whenever so many qualify."""
+        if refusal := self._bounded(limit):
+            return refusal
+        denses, scores = self.texts.search(text, keep=self._mask(kinds), limit=limit)
+        return self._hits(denses, scores)
+
+    def search_vector(
+        self, model: str, vector: NDArray[np.float32], kinds: Sequence[str] = (), limit: int = 10
+    ) -> list[Hit] | Refusal:
+        """The versions nearest to the vector by cosine; `limit` of them whenever so many qualify."""
+        if refusal := self._bounded(limit):
+            return refusal
+        denses, scores = self.vectors.search(model, vector, keep=self._mask(kinds), limit=limit)
+        return self._hits(denses, scores)
+
+    def _mask(self, kinds: Sequence[str]) -> Mask:
+        return self.scope.of_kind(*kinds) if kinds else self.scope.seen
+
+    def _hits(self, denses: Numbers, scores: NDArray[np.float32]) -> list[Hit] | Refusal:
+        if self.overdue():
+            return late(self.limits)
+        return [Hit(item, score) for item, score in zip(self.items(denses), scores.tolist(), strict=True)]
+
+    def _bounded(self, limit: int) -> Refusal | None:
+        if limit > self.limits.read_rows:
+            return over_limit("read_rows", self.limits.read_rows, limit, "first")
+        return late(self.limits) if self.overdue() else None
+
+    def state(self, root: int) -> Mapping[str, float]:
+        """The derived figures of an item, as they are now: they are not versioned."""
+        return {name: values[root] for name, values in self.scope.columns.state.items() if root in values}
+
+
+def late(limits: Limits) -> Refusal:
+    message = f"the read took longer than `read_ms` allows ({limits.read_ms:,} ms)"
+    return Refusal(Reason.LIMIT, (Problem("TOO_SLOW", message, "", "ask for less, or raise `limits.read_ms`"),))

@@ -1,0 +1,403 @@
+"""Opening a journal so that nothing acknowledged is missing; verifying it; going on after a loss.
+
+Three things bear witness to what was acknowledged: the journal, its head, and the seals of the stores. Where the journal
+is behind one of the others the disk has lost records: opening refuses, changes nothing, and names both positions.
+What is only derived (the index) is mended without asking. What is lost, a person accepts with `recover --accept-loss`.
+"""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engine import head
+from engine.clock import Clock
+from engine.index import Index
+from engine.journal import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    Journal,
+    JournalFailed,
+    connect,
+    create,
+    last_of,
+)
+from engine.records import (
+    GENESIS,
+    Damage,
+    ItemErased,
+    LossAccepted,
+    Record,
+    Sealed,
+    chain,
+    seal,
+    spare,
+    unseal,
+)
+from engine.seal import read_seal
+
+JOURNAL, HEAD, EVIDENCE = "journal.db", "journal.head", "evidence"
+SEALS = ("graph.seal", "vectors.seal", "text.seal")
+TAIL_RECORDS = 200
+"""Records checked whenever a journal is opened: what a crash or a failing disk spoils first."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """Why a journal was not opened. `held` is the last position it has, `witnessed` the one it should have."""
+
+    code: str
+    message: str
+    held: int
+    witnessed: int
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message} (journal at {self.held:,}, witnessed {self.witnessed:,})"
+
+
+def open_journal(directory: Path, clock: Clock) -> tuple[Journal, Index] | Damaged:
+    """The journal of the tenant in that directory, made if there is nothing there at all."""
+    path = directory / JOURNAL
+    try:
+        found = _inspect(directory)
+        if isinstance(found, Damaged):
+            return found
+        if found is None:
+            path.unlink(missing_ok=True)
+            create(path, clock.entropy(16)).close()
+        elif not found:
+            _rebuild(directory, accept=False)
+        return _opened(directory)
+    except (sqlite3.DatabaseError, JournalFailed) as error:
+        witnessed = _witnessed(directory)[0]
+        if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+            return Damaged("DISK_FULL", "there is no space to open the journal", 0, witnessed)
+        return Damaged("JOURNAL_UNREADABLE", "the journal's file is not as it was written", 0, witnessed)
+
+
+def rebuild_index(directory: Path) -> Damaged | None:
+    """Derives the index anew from the records of a journal that is not open; or why the records cannot be read."""
+    try:
+        _rebuild(directory, accept=False)
+    except (sqlite3.DatabaseError, JournalFailed):
+        return Damaged("JOURNAL_UNREADABLE", "the records are not as they were written", 0, _witnessed(directory)[0])
+    return None
+
+
+def _opened(directory: Path) -> tuple[Journal, Index]:
+    db = connect(directory / JOURNAL)
+    (uid,) = db.execute("SELECT value FROM meta WHERE name = 'uid'").fetchone()
+    witness = head.Head(directory / HEAD, uid)
+    last = last_of(db)
+    witness.advance(*last)
+    _make_names_durable(directory)
+    return Journal(directory / JOURNAL, db, uid, witness, last), Index(db)
+
+
+def _witnessed(directory: Path) -> tuple[int, str]:
+    """The furthest position that anything beside the journal knows of, and what knows it."""
+    reading = head.read(directory / HEAD)
+    furthest = (reading.witness.position, HEAD) if reading.witness else (0, HEAD)
+    uid = _uid(directory)
+    for name in SEALS:
+        sealing = read_seal(directory / name)
+        if sealing and (uid is None or sealing.tenant == uid.hex()):
+            furthest = max(furthest, (sealing.position, name))
+    return furthest
+
+
+def _uid(directory: Path) -> bytes | None:
+    """The tenant's uid as the journal or, failing that, its head tells it."""
+    try:
+        with closing(_read_only(directory / JOURNAL)) as db:
+            (uid,) = db.execute("SELECT value FROM meta WHERE name = 'uid'").fetchone()
+            return bytes(uid)
+    except (sqlite3.DatabaseError, TypeError):
+        reading = head.read(directory / HEAD)
+        return reading.witness.uid if reading.witness else None
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    """A connection that leaves SQLite's log as it is: closing a writing one would throw damaged records away."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+
+
+def _inspect(directory: Path) -> Damaged | bool | None:
+    """Damage; or whether the index fits the records; or None where there is no journal and never was one."""
+    path = directory / JOURNAL
+    witnessed, witness = _witnessed(directory)
+    reading = head.read(directory / HEAD)
+    if not path.exists() or path.stat().st_size == 0:
+        if witnessed or reading.spoiled:
+            return Damaged("JOURNAL_LOST", f"journal.db is gone, but {witness} is there", 0, witnessed)
+        return None
+    with closing(_read_only(path)) as db:
+        if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").fetchone():
+            if witnessed:
+                return Damaged("JOURNAL_LOST", f"journal.db is empty, but {witness} is there", 0, witnessed)
+            return None
+        if misfit := _foreign(db):
+            return replace(misfit, witnessed=witnessed)
+        uid = _uid(directory)
+        position, _, _ = last_of(db)
+        if reading.witness is None and position:
+            what = "cannot be read" if reading.spoiled else "is gone"
+            return Damaged("HEAD_LOST", f"journal.head {what}: nothing shows that the journal is whole", position, witnessed)
+        if reading.witness and reading.witness.uid != uid:
+            return Damaged("HEAD_FOREIGN", "journal.head is another tenant's", position, witnessed)
+        if position < witnessed:
+            message = f"acknowledged records are missing: the journal is behind {witness}"
+            return Damaged("RECORDS_LOST", message, position, witnessed)
+        if reading.witness and not _has(db, reading.witness):
+            message = "the record that journal.head names is not the one that was acknowledged"
+            return Damaged("RECORDS_CHANGED", message, position, witnessed)
+        return _tail(db, position, witnessed)
+
+
+def _foreign(db: sqlite3.Connection) -> Damaged | None:
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        return Damaged("JOURNAL_UNREADABLE", "journal.db is no journal of MemQL", 0, 0)
+    if version > SCHEMA_VERSION:
+        message = f"journal.db has form {version}; this MemQL reads up to {SCHEMA_VERSION}: use a newer one"
+        return Damaged("JOURNAL_NEWER", message, 0, 0)
+    return None
+
+
+def _has(db: sqlite3.Connection, witness: head.Witness) -> bool:
+    if witness.position == 0:
+        return witness.hash == GENESIS
+    found = db.execute("SELECT hash FROM records WHERE position = ?", (witness.position,)).fetchone()
+    return found is not None and found[0] == witness.hash
+
+
+def _tail(db: sqlite3.Connection, position: int, witnessed: int) -> Damaged | bool:
+    """Whether the index fits the last records; damage where they are not as written."""
+    first = db.execute(
+        "SELECT min(position) FROM (SELECT position FROM records ORDER BY position DESC LIMIT ?)", (TAIL_RECORDS,)
+    ).fetchone()[0]
+    found = db.execute("SELECT hash FROM records WHERE position < ? ORDER BY position DESC LIMIT 1", (first,)).fetchone()
+    records: list[Record] = []
+    for read in _walk(db, (first or 1) - 1, found[0] if found else GENESIS):
+        if isinstance(read, Damage):
+            message = f"the record at position {read.position} is damaged: {read.what}"
+            return Damaged("RECORD_DAMAGED", message, position, max(witnessed, position))
+        records.append(read[1])
+    return fits(Index(db), records)
+
+
+def _walk(db: sqlite3.Connection, after: int, previous: bytes) -> Iterator[tuple[Sealed, Record] | Damage]:
+    """The records behind a position, each checked against the one before it; ends at the first damage."""
+    expected = after + 1
+    rows = db.execute(
+        "SELECT position, at, header, frames, hash FROM records WHERE position > ? ORDER BY position", (after,)
+    )
+    for row in rows:
+        sealed = Sealed(*row)
+        if chain(previous, sealed.header) != sealed.hash:
+            yield Damage(sealed.position, "it does not follow from the record before it")
+            return
+        record = unseal(sealed)
+        if isinstance(record, Damage):
+            yield record
+            return
+        if sealed.position != expected and not _explains(record, expected):
+            yield Damage(expected, "it is missing")
+            return
+        yield sealed, record
+        previous, expected = sealed.hash, sealed.position + 1
+
+
+def _explains(record: Record, expected: int) -> bool:
+    """Whether a person accepted the loss of the positions from `expected` up to this record."""
+    return any(
+        isinstance(event, LossAccepted) and event.kept + 1 <= expected and record.position == event.lost + 1
+        for event in record.events
+    )
+
+
+def fits(index: Index, records: list[Record]) -> bool:
+    """Whether the index shows these records: their items, relations and keys are found and are theirs."""
+    erased = {event.root for record in records for event in record.events if isinstance(event, ItemErased)}
+    try:
+        for record in records:
+            if record.key and index.asked(record.key) != (record.request, record.position):
+                return False
+            if not all(index.shows(event, record, erased) for event in record.events):
+                return False
+    except (JournalFailed, sqlite3.DatabaseError, ValueError):
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What `verify` found: the records read, and the first position that is not as it was written, if any."""
+
+    records: int
+    position: int
+    hash: bytes
+    damage: Damage | None
+    damaged: Damaged | None
+    index_fits: bool
+
+    @property
+    def sound(self) -> bool:
+        return self.damage is None and self.damaged is None
+
+
+def verify(directory: Path, progress: Progress = lambda done, total: None) -> Verification:
+    """Reads every record of a journal that is not open elsewhere, and compares the index with them. Changes nothing."""
+    try:
+        damaged = _inspect(directory)
+    except (sqlite3.DatabaseError, JournalFailed):
+        damaged = Damaged("JOURNAL_UNREADABLE", "the journal's file is not as it was written", 0, _witnessed(directory)[0])
+    refused = damaged if isinstance(damaged, Damaged) else None
+    if damaged is None or (refused and refused.code in ("JOURNAL_LOST", "JOURNAL_UNREADABLE", "JOURNAL_NEWER")):
+        return Verification(0, 0, GENESIS, None, refused, True)
+    count, last, gone, gaps, whole = 0, (0, GENESIS), set[int](), dict[int, str](), True
+    with closing(_read_only(directory / JOURNAL)) as db:
+        index, (total,) = Index(db), db.execute("SELECT count(*) FROM records").fetchone()
+        try:
+            for read in _walk(db, 0, GENESIS):
+                if isinstance(read, Damage):
+                    return Verification(count, last[0], last[1], read, refused, whole)
+                sealed, record = read
+                for event in record.events:
+                    gone |= set(event.positions if isinstance(event, ItemErased) else ())
+                    gone |= set(event.spoiled if isinstance(event, LossAccepted) else ())
+                if spare(sealed):
+                    gaps[sealed.position] = "content is missing that nobody erased"
+                whole = whole and fits(index, [record])
+                count, last = count + 1, (sealed.position, sealed.hash)
+                progress(count, total)
+        except sqlite3.DatabaseError:
+            return Verification(count, last[0], last[1], Damage(last[0] + 1, "it cannot be read"), refused, whole)
+    missing = sorted(gaps.keys() - gone)
+    damage = Damage(missing[0], gaps[missing[0]]) if missing else None
+    return Verification(count, last[0], last[1], damage, refused, whole)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What `accept_loss` did: the last position kept, the last one lost, and where the evidence lies."""
+
+    kept: int
+    lost: int
+    spoiled: tuple[int, ...]
+    evidence: Path
+
+
+def accept_loss(directory: Path, clock: Clock, actor: str) -> Recovery:
+    """Goes on with the records that are left, as a person decided, and records that they did. The damaged files are
+    kept under `evidence/`; lost positions are never given again; the stores are to be rebuilt."""
+    witnessed, _ = _witnessed(directory)
+    uid = _uid(directory) or clock.entropy(16)
+    evidence = _keep_evidence(directory, clock)
+    kept, spoiled = _rebuild(directory, accept=True, uid=uid, source=evidence / JOURNAL)
+    for name in SEALS:
+        (directory / name).unlink(missing_ok=True)
+    (directory / HEAD).unlink(missing_ok=True)
+    journal, index = _opened(directory)
+    with closing(journal):
+        lost = max(witnessed, journal.position)
+        record = Record(
+            lost + 1, max(clock.now(), journal.at + 1), actor, "AcceptLoss", (LossAccepted(kept, lost, spoiled),)
+        )
+        sealed = seal(record, journal.hash, clock.entropy)
+        journal.begin()
+        index.apply(record)
+        journal.append([sealed])
+    return Recovery(kept, lost, spoiled, evidence)
+
+
+def _keep_evidence(directory: Path, clock: Clock) -> Path:
+    evidence = directory / EVIDENCE / str(clock.now())
+    evidence.mkdir(parents=True)
+    for name in (JOURNAL, f"{JOURNAL}-wal", HEAD, *SEALS):
+        if (directory / name).exists():
+            shutil.copy2(directory / name, evidence / name)
+    return evidence
+
+
+def _rebuild(
+    directory: Path, *, accept: bool, uid: bytes | None = None, source: Path | None = None
+) -> tuple[int, tuple[int, ...]]:
+    """Writes the journal anew from its own records, with a new index, and puts it in place of the old one.
+
+    Stops at the first damaged record: without `accept` that is a failure and changes nothing.
+    """
+    fresh = directory / "journal.rebuilt"
+    for leftover in directory.glob("journal.rebuilt*"):
+        leftover.unlink()
+    kept, spoiled = 0, []
+    with closing(create(fresh, uid or _uid(directory) or b"")) as db:
+        index = Index(db)
+        db.execute("BEGIN IMMEDIATE")
+        for sealed, record, whole in _salvaged(source or directory / JOURNAL, accept):
+            db.execute(
+                "INSERT INTO records VALUES (?, ?, ?, ?, ?)",
+                (sealed.position, sealed.at, sealed.header, sealed.frames, sealed.hash),
+            )
+            index.apply(record)
+            kept = sealed.position
+            if not whole:
+                spoiled.append(sealed.position)
+        db.execute("COMMIT")
+        db.execute("PRAGMA journal_mode = DELETE")
+    with suppress(sqlite3.DatabaseError), closing(connect(directory / JOURNAL)) as old:
+        old.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # a log left behind would be read into the new file
+    for suffix in ("-wal", "-shm"):
+        (directory / f"{JOURNAL}{suffix}").unlink(missing_ok=True)
+    fresh.replace(directory / JOURNAL)
+    _make_names_durable(directory)
+    return kept, tuple(spoiled)
+
+
+def _make_names_durable(directory: Path) -> None:
+    """A file that was made or renamed outlives a power cut only when its directory was synced."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _salvaged(path: Path, accept: bool) -> Iterator[tuple[Sealed, Record, bool]]:
+    """The records that can be kept, up to the first that cannot; False with one whose content is partly spoiled."""
+    if not path.exists():
+        return
+    previous, after = GENESIS, 0
+    with closing(_read_only(path)) as db:
+        while True:
+            try:
+                for read in _walk(db, after, previous):
+                    if isinstance(read, Damage):
+                        break
+                    yield *read, True
+                    previous, after = read[0].hash, read[0].position
+                else:
+                    return
+                if not accept:
+                    raise JournalFailed(f"the record at position {read.position} is damaged: {read.what}")
+                row = db.execute(
+                    "SELECT position, at, header, frames, hash FROM records WHERE position = ?", (read.position,)
+                ).fetchone()
+            except sqlite3.DatabaseError:
+                if accept:
+                    return
+                raise
+            if row is None or chain(previous, row[2]) != row[4]:
+                return
+            sealed = spare(Sealed(*row), drop=True)
+            record = unseal(sealed) if sealed else None
+            if sealed is None or not isinstance(record, Record):
+                return
+            yield sealed, record, False
+            previous, after = sealed.hash, sealed.position

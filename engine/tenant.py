@@ -1,0 +1,268 @@
+"""One tenant: its journal, the projections of it, and the only async door to them. Here things are wired together."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from engine.adjacency import Adjacency
+from engine.clock import Clock
+from engine.columns import Columns
+from engine.commands import Asked, Command, Principal
+from engine.committer import Committer, Waiting
+from engine.follower import Follower, Phase, Recent, Status
+from engine.graph import Graph
+from engine.index import Index
+from engine.journal import Journal, JournalFailed
+from engine.limits import Limits
+from engine.projection import Projection
+from engine.reader import Reader
+from engine.records import Receipt, Record, declared, unseal
+from engine.recovery import Damaged, open_journal, rebuild_index
+from engine.texts import Texts
+from engine.vectors import Vectors
+from memql.catalog import Catalog
+from memql.errors import Refusal, unavailable
+
+GraphEngine = Literal["kuzu", "ladybug"]
+Store = Literal["graph", "vectors", "texts"]
+STORES: tuple[Store, ...] = ("graph", "vectors", "texts")
+T = TypeVar("T")
+
+
+class Tenant:
+    """An open tenant. `open` makes one; `close` seals its stores and lets go of every file."""
+
+    def __init__(
+        self, name: str, directory: Path, journal: Journal, index: Index, clock: Clock, limits: Limits, engine: GraphEngine
+    ) -> None:
+        self.name = name
+        self.directory = directory
+        self.clock = clock
+        self.limits = limits
+        self.journal = journal
+        self.columns = Columns(index, journal.position)
+        self.adjacency = Adjacency(index, self.columns, journal.position)
+        self.committer = Committer(
+            journal, index, self.columns, self.adjacency,
+            catalog=_catalog(index, journal), clock=clock, limits=limits, told=self._told,
+        )  # fmt: skip
+        uid = journal.uid.hex()
+        self.graph = Graph(directory, tenant=uid, engine=engine, limits=limits, ids=self._ids)
+        self.vectors = Vectors(directory, tenant=uid, limits=limits)
+        self.texts = Texts(directory, tenant=uid, limits=limits)
+        self._recent = Recent()
+        self._followers = {
+            "graph": self._follower(self.graph),
+            "vectors": self._follower(self.vectors),
+            "texts": self._follower(self.texts, limits.text_commit_ms),
+        }
+        self._indexes = threading.local()
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"commit-{name}")
+        self._draining = False
+        self._told_of = threading.Condition()
+        for follower in self._followers.values():
+            if follower.projection.position < journal.position:
+                follower.notify()
+
+    @classmethod
+    def open(
+        cls, name: str, directory: Path, *, clock: Clock, limits: Limits, engine: GraphEngine = "kuzu"
+    ) -> "Tenant | Damaged":
+        """The tenant in that directory, made if there is none; or why its journal must not be used."""
+        directory.mkdir(parents=True, exist_ok=True)
+        opened = open_journal(directory, clock)
+        if isinstance(opened, Damaged):
+            return opened
+        try:
+            return cls(name, directory, *opened, clock, limits, engine)
+        except JournalFailed:
+            opened[0].close()
+            if damaged := rebuild_index(directory):
+                return damaged
+            reopened = open_journal(directory, clock)
+            return reopened if isinstance(reopened, Damaged) else cls(name, directory, *reopened, clock, limits, engine)
+
+    def _follower(self, projection: Projection, gather_ms: int = 0) -> Follower:
+        return Follower(projection, self.journal, self._recent, self.clock, self.limits, gather_ms)
+
+    def _told(self, records: Sequence[Record]) -> None:
+        """Each group of records, when it is durable: stores follow, and who waits for a position is woken."""
+        self._recent.add(records)
+        for follower in self._followers.values():
+            follower.notify()
+        with self._told_of:
+            self._told_of.notify_all()
+
+    def _ids(self, roots: Sequence[int]) -> list[str]:
+        found = self._index().items(roots)
+        return [found[root].id for root in roots]
+
+    def _index(self) -> Index:
+        """This thread's index, on its own connection."""
+        index: Index | None = getattr(self._indexes, "index", None)
+        if index is None:
+            index = self._indexes.index = Index(self.journal.reader())
+        return index
+
+    @property
+    def position(self) -> int:
+        return self.journal.position
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.committer.catalog
+
+    # Writing
+
+    def write_now(self, command: Command, by: Principal, key: str | None = None) -> Receipt | Refusal:
+        """The receipt of a durable record, or a refusal. Blocks the calling thread."""
+        return self.committer.write(Asked(command, by, key))
+
+    async def write(self, command: Command, by: Principal, key: str | None = None) -> Receipt | Refusal:
+        """The receipt of a durable record, or a refusal. Commands that wait together are committed together."""
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Receipt | Refusal] = loop.create_future()
+        waiting = self.committer.enqueue(Waiting(Asked(command, by, key), future=answered))
+        if waiting.answer is not None:
+            return waiting.answer
+        if not self._draining:
+            self._draining = True
+            self._writer.submit(self._drain, loop)
+        return await answered
+
+    def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Commits until nothing waits; answers are delivered a group at a time."""
+        while group := self.committer.commit_group():
+            loop.call_soon_threadsafe(_deliver, group)
+        loop.call_soon_threadsafe(self._drained, loop)
+
+    def _drained(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._draining = self.committer.waits
+        if self._draining:
+            self._writer.submit(self._drain, loop)
+
+    # Reading
+
+    def read_now(
+        self,
+        ask: Callable[[Reader], T],
+        by: Principal,
+        *,
+        needs: Iterable[Store] = (),
+        at_least: int = 0,
+        as_of: int | None = None,
+        valid_at: int | None | Literal["now"] = "now",
+    ) -> T | Refusal:
+        """What `ask` answers from a reader at one position: that of the slowest store it `needs`, or `as_of`.
+
+        Waits until that position is at least `at_least`, no longer than `wait_ms`.
+        """
+        began = self.clock.monotonic()
+        wanted = max(at_least, as_of or 0)
+        if refusal := self._reach(wanted, began):
+            return refusal
+        followers = [self._followers[store] for store in needs]
+        for follower in followers:
+            left = self.limits.wait_ms / 1000 - (self.clock.monotonic() - began)
+            if not follower.wait(wanted, max(left, 0)):
+                return _not_shown(follower.status(), wanted)
+        shown = min([self.columns.position, *(follower.projection.position for follower in followers)])
+        position = shown if as_of is None else as_of
+        moment = self.clock.now() if valid_at == "now" else valid_at
+        scope = self.columns.scope(position, by, moment)
+        reader = Reader(
+            scope, self._index(), self.adjacency, self.graph, self.vectors, self.texts, self.catalog, self.limits,
+            lambda: self.clock.monotonic() - began > self.limits.read_ms / 1000,
+        )  # fmt: skip
+        return ask(reader)
+
+    async def read(
+        self,
+        ask: Callable[[Reader], T],
+        by: Principal,
+        *,
+        needs: Iterable[Store] = (),
+        at_least: int = 0,
+        as_of: int | None = None,
+        valid_at: int | None | Literal["now"] = "now",
+    ) -> T | Refusal:
+        """`read_now` on a thread of its own."""
+        return await asyncio.to_thread(
+            self.read_now, ask, by, needs=needs, at_least=at_least, as_of=as_of, valid_at=valid_at
+        )
+
+    def _reach(self, wanted: int, began: float) -> Refusal | None:
+        """Waits for the journal itself to have that position."""
+        deadline = began + self.limits.wait_ms / 1000
+        with self._told_of:
+            while self.journal.position < wanted:
+                left = deadline - self.clock.monotonic()
+                if left <= 0:
+                    message = f"position {wanted:,} is not reached; the tenant is at {self.journal.position:,}"
+                    return unavailable("NOT_YET", message, "take a position from a receipt of this tenant, or ask later")
+                self._told_of.wait(left)
+        return None
+
+    def position_at(self, at: int) -> int:
+        """The last position recorded at or before that time, in microseconds."""
+        return self.journal.position_at(at)
+
+    # Upkeep
+
+    def statuses(self) -> list[Status]:
+        return [follower.status() for follower in self._followers.values()]
+
+    def rebuild(self, stores: Iterable[Store] = STORES) -> None:
+        """Throws these stores away and applies the journal anew, in the background."""
+        for store in stores:
+            self._followers[store].rebuild()
+
+    def settled(self, seconds: float) -> bool:
+        """Whether every store shows all that was written, before the time is over."""
+        position = self.journal.position
+        return all(follower.wait(position, seconds) for follower in self._followers.values())
+
+    def close(self) -> None:
+        self._writer.shutdown()
+        for follower in self._followers.values():
+            follower.close()
+        self.journal.close()
+
+
+def _deliver(group: Sequence[Waiting]) -> None:
+    for waiting in group:
+        future = waiting.future
+        if future is None or future.done():
+            continue
+        if waiting.failure:
+            future.set_exception(waiting.failure)
+        else:
+            assert waiting.answer is not None
+            future.set_result(waiting.answer)
+
+
+def _catalog(index: Index, journal: Journal) -> Catalog:
+    """The catalog as the journal's declarations leave it."""
+    catalog = Catalog()
+    for (position,) in index.db.execute("SELECT position FROM declarations ORDER BY position").fetchall():
+        record = unseal(journal.read(position - 1, 1)[0])
+        if not isinstance(record, Record):
+            raise JournalFailed(f"the record at position {position} is damaged: {record.what}")
+        for event in record.events:
+            catalog = declared(catalog, event)
+    return catalog
+
+
+def _not_shown(status: Status, wanted: int) -> Refusal:
+    shown = f"`{status.name}` shows {status.position:,} of {max(wanted, status.target):,}"
+    match status.phase:
+        case Phase.FAILED:
+            return unavailable("STORE_FAILED", f"{shown} and stopped: {status.problem}", "memql rebuild, memql verify")
+        case Phase.REBUILDING:
+            return unavailable("STORE_REBUILDING", f"{shown} and is being rebuilt", "ask again in a moment")
+    return unavailable("STORE_BEHIND", f"{shown} and did not get there in time", "ask again, or raise `limits.wait_ms`")
+
+
