@@ -5,7 +5,7 @@ Expansion from many starts takes half a millisecond where Cypher takes fifty.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,11 +64,11 @@ class Adjacency:
     """Every version of every relation by its row number, as of `position`. Written by the committer's thread alone."""
 
     def __init__(self, index: Index, columns: Columns, position: int) -> None:
-        numbers = load(index.db, "relations", RELATION_NUMBERS, floats=("weight",))
+        numbers = load(index.db, "relations", RELATION_NUMBERS)
         self.position = position
         self.count = len(numbers) + 1
         self._columns = columns
-        self._column: dict[str, NDArray[np.generic]] = {}
+        self._column: dict[str, NDArray[Any]] = {}
         for name, width in _WIDTHS.items():
             column = np.zeros(max(1024, self.count * 5 // 4), width)
             values = numbers[:, RELATION_NUMBERS.index(name)]
@@ -98,8 +98,8 @@ class Adjacency:
 
     def _add(self, event: RelationRecorded, position: int) -> None:
         if event.row >= len(self._column["root"]):
-            for name, column in self._column.items():
-                self._column[name] = np.concatenate([column, np.zeros(len(column), column.dtype)])
+            for name, held in self._column.items():
+                self._column[name] = np.concatenate([held, np.zeros(len(held), held.dtype)])
         column = self._column
         column["source"][event.row] = event.source
         column["target"][event.row] = event.target
@@ -161,7 +161,7 @@ class Adjacency:
             else:
                 near_kept |= lasts & _known(scope.lasting, origins)
         kept &= near_kept
-        return Steps(rows[kept], origins[kept], ends[kept], self._column["weight"][rows[kept]])  # type: ignore[arg-type]
+        return Steps(rows[kept], origins[kept], ends[kept], self._column["weight"][rows[kept]])
 
     def _current(self, scope: Scope, rows: Numbers) -> Mask:
         column = self._column
@@ -180,7 +180,7 @@ class Adjacency:
         return list(zip(rows.tolist(), self._column["target"][rows].tolist(), strict=True))
 
 
-def _known(versions: Numbers, roots: NDArray[np.generic]) -> Mask:
+def _known(versions: Numbers, roots: NDArray[Any]) -> Mask:
     inside = roots < len(versions)
     mask: Mask = np.zeros(len(roots), np.bool_)
     mask[inside] = versions[roots[inside]] > 0

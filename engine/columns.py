@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,27 +37,35 @@ _LOADED = 50_000
 _ORGANIZATION = DOMAINS.index("organization")
 
 
-def load(db: sqlite3.Connection, table: str, names: Sequence[str], floats: Sequence[str] = ()) -> NDArray[np.int64]:
-    """All numbers of a table of the index, a row a number, each row checked; float columns come as their bits."""
+def load(db: sqlite3.Connection, table: str, names: Sequence[str]) -> NDArray[np.int64]:
+    """All numbers of a table of the index, a row a number, each row checked; a weight as the bits of its float."""
     factors = np.array(odd_factors(len(names)), np.int64)
     chunks = [np.empty((0, len(names)), np.int64)]
     cursor = db.execute(f"SELECT {', '.join(names)}, sum FROM {table} ORDER BY {names[0]}")
-    at = [names.index(name) for name in floats]
+    weight_at = names.index("weight") if "weight" in names else None
     while rows := cursor.fetchmany(_LOADED):
-        if at:
-            values = np.array([row[at[0]] for row in rows], np.float64)
-            table_of = np.array([(*row[: at[0]], 0, *row[at[0] + 1 :]) for row in rows], np.int64)
-            table_of[:, at[0]] = values.view(np.int64)
-        else:
-            table_of = np.array(rows, np.int64)
+        read = _numbers(rows, weight_at)
         with np.errstate(over="ignore"):
-            if not np.array_equal(table_of[:, :-1] @ factors, table_of[:, -1]):
+            if read is None or not np.array_equal(read[:, :-1] @ factors, read[:, -1]):
                 raise JournalFailed(f"rows of {table} are not as they were written")
-        chunks.append(table_of[:, :-1])
+        chunks.append(read[:, :-1])
     numbers = np.concatenate(chunks)
     if len(numbers) and not np.array_equal(numbers[:, 0], np.arange(1, len(numbers) + 1)):
         raise JournalFailed(f"rows of {table} are missing")
     return numbers
+
+
+def _numbers(rows: Sequence[tuple[int | float, ...]], weight_at: int | None) -> NDArray[np.int64] | None:
+    """The rows as one array; None where a value is of another type than it was written with."""
+    try:
+        if weight_at is None:
+            return np.array(rows, np.int64)
+        weights = np.array([row[weight_at] for row in rows], np.float64)
+        read = np.array([(*row[:weight_at], 0, *row[weight_at + 1 :]) for row in rows], np.int64)
+        read[:, weight_at] = weights.view(np.int64)
+        return read
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 class Columns:
@@ -72,7 +80,7 @@ class Columns:
         self.position = position
         self.count = len(numbers) + 1
         self._index = index
-        self._columns: dict[str, NDArray[np.generic]] = {}
+        self._columns: dict[str, NDArray[Any]] = {}
         for name, width in _WIDTHS.items():
             column = np.zeros(max(1024, self.count * 5 // 4), width)
             column[1 : self.count] = numbers[:, ITEM_NUMBERS.index(name)]
@@ -83,7 +91,7 @@ class Columns:
         self.names = index.names()
         self.state = index.state()
 
-    def column(self, name: str) -> NDArray[np.generic]:
+    def column(self, name: str) -> NDArray[Any]:
         return self._columns[name][: self.count]
 
     def apply(self, record: Record) -> None:
@@ -148,7 +156,7 @@ class Scope:
     by: Principal
     valid_at: int | None
 
-    def _column(self, name: str) -> NDArray[np.generic]:
+    def _column(self, name: str) -> NDArray[Any]:
         return self.columns.column(name)[: self.count]
 
     @cached_property

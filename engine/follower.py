@@ -141,7 +141,9 @@ class Follower:
 
     def _shows(self, position: int) -> bool:
         return (
-            self._phase is Phase.FOLLOWING and not self._rebuild and self.projection.position >= max(position, self._ready_at)
+            self._phase is Phase.FOLLOWING
+            and not self._rebuild
+            and self.projection.position >= max(position, self._ready_at)
         )
 
     def _start(self) -> None:
@@ -230,7 +232,9 @@ class Follower:
     def _recover(self, error: Exception) -> bool:
         """Whether a rebuild is to be tried; a store that cannot even be rebuilt stays closed to reads."""
         ours = isinstance(error, Unapplied)
-        log.error("store failed", store=self.projection.name, position=self._taken, exc_info=not ours, problem=str(error))
+        log.error(
+            "store failed", store=self.projection.name, position=self._taken, exc_info=not ours, problem=str(error)
+        )
         with self._changed:
             if self._phase is Phase.REBUILDING:
                 self._fail(f"it could not be rebuilt at position {self._taken + 1:,}")

@@ -31,7 +31,7 @@ from engine.records import (
     RelationRetired,
     StateFolded,
 )
-from memql.values import from_json, to_json
+from memql.values import Value, from_json, to_json
 
 DOMAINS = ("agent", "user", "organization")
 """A domain's number is its place here."""
@@ -77,6 +77,10 @@ def _item_body(event: ItemRecorded) -> bytes:
     return orjson.dumps((event.labels, {name: to_json(value) for name, value in event.properties.items()}))
 
 
+_MISREAD = (TypeError, ValueError, KeyError, IndexError, AttributeError, struct.error)
+"""What a row raises whose values have become others, or of another type."""
+
+
 class Index:
     """Reads and writes the index through one connection. Writing happens in the journal's open transaction."""
 
@@ -88,7 +92,7 @@ class Index:
     # Names of kinds and owners
 
     def code(self, name: str) -> int:
-        """The number of a name, given when it is first met. Forgotten by `forget_codes` if its transaction is undone."""
+        """The number of a name, given when it is first met; `forget_codes` when its transaction was undone."""
         if (code := self._codes.get(name)) is not None:
             return code
         self.db.execute("INSERT OR IGNORE INTO codes (name) VALUES (?)", (name,))
@@ -205,7 +209,8 @@ class Index:
     def item(self, id_: str) -> ItemState | None:
         """The newest version of the item of that id."""
         found = self.db.execute(
-            f"SELECT {_ITEM}, i.sum, i.id, i.body FROM ids JOIN items i ON i.dense = ids.current WHERE ids.id = ?", (id_,)
+            f"SELECT {_ITEM}, i.sum, i.id, i.body FROM ids JOIN items i ON i.dense = ids.current WHERE ids.id = ?",
+            (id_,),
         ).fetchone()
         if found is None or id_.startswith("rel_"):
             return None
@@ -215,7 +220,8 @@ class Index:
         """Versions by their dense ids, each checked against its checksums."""
         asked = orjson.dumps(list(map(int, denses))).decode()
         rows = self.db.execute(
-            f"SELECT {_ITEM}, i.sum, i.id, i.body FROM items i WHERE i.dense IN (SELECT value FROM json_each(?))", (asked,)
+            f"SELECT {_ITEM}, i.sum, i.id, i.body FROM items i WHERE i.dense IN (SELECT value FROM json_each(?))",
+            (asked,),
         )
         return {row[0]: self._item(row) for row in rows}
 
@@ -230,7 +236,8 @@ class Index:
 
     def relation(self, id_: str) -> RelationState | None:
         found = self.db.execute(
-            f"SELECT {_RELATION}, r.sum, r.id, r.body FROM ids JOIN relations r ON r.row = ids.current WHERE ids.id = ?",
+            f"SELECT {_RELATION}, r.sum, r.id, r.body FROM ids JOIN relations r ON r.row = ids.current "
+            "WHERE ids.id = ?",
             (id_,),
         ).fetchone()
         if found is None or not id_.startswith("rel_"):
@@ -293,28 +300,50 @@ class Index:
         return dense or 0, row or 0
 
     def _item(self, row: tuple[Any, ...], asked: str = "") -> ItemState:
-        numbers, total, id_, body = row[:14], row[14], row[15], row[16]
-        sound = number_sum(numbers) == total and zlib.crc32(body or b"", zlib.crc32(id_.encode())) == numbers[13]
-        if not sound or (asked and asked != id_):
-            raise JournalFailed(f"the index row of item {numbers[0]} is not as it was written")
-        labels, properties = orjson.loads(body) if body else ((), {})
-        return ItemState(
-            id_, numbers[1], numbers[0], numbers[2], self.name(numbers[3]), self.name(numbers[4]), DOMAINS[numbers[5]],
-            numbers[6], *numbers[7:13], tuple(labels), {k: from_json(v) for k, v in properties.items()}, body is None,
-        )  # fmt: skip
+        try:
+            return self._checked_item(row, asked)
+        except _MISREAD:
+            raise JournalFailed(f"the index row of item {row[0]} is not as it was written") from None
 
     def _relation(self, row: tuple[Any, ...], asked: str = "") -> RelationState:
-        numbers, total, id_, body = list(row[:15]), row[15], row[16], row[17]
-        weight = numbers[_WEIGHT]
-        numbers[_WEIGHT] = _float_bits(weight)
-        sound = number_sum(numbers) == total and zlib.crc32(body, zlib.crc32(id_.encode())) == numbers[14]
+        try:
+            return self._checked_relation(row, asked)
+        except _MISREAD:
+            raise JournalFailed(f"the index row of relation {row[0]} is not as it was written") from None
+
+    def _checked_item(self, row: tuple[Any, ...], asked: str) -> ItemState:
+        *numbers, total, id_, body = row
+        (
+            dense, root, version, kind, owner, domain, stream, born, died, valid_from, valid_to, recorded_at,
+            retired_at, crc,
+        ) = numbers  # fmt: skip
+        sound = number_sum(numbers) == total and zlib.crc32(body or b"", zlib.crc32(id_.encode())) == crc
         if not sound or (asked and asked != id_):
-            raise JournalFailed(f"the index row of relation {numbers[0]} is not as it was written")
-        properties = {name: from_json(value) for name, value in orjson.loads(body).items()}
-        return RelationState(
-            id_, numbers[1], numbers[0], numbers[2], self.name(numbers[3]), numbers[4], numbers[5], weight,
-            *numbers[7:14], properties,
+            raise ValueError
+        labels, properties = orjson.loads(body) if body else ((), {})
+        return ItemState(
+            id_, root, dense, version, self.name(kind), self.name(owner), DOMAINS[domain], stream, born, died,
+            valid_from, valid_to, recorded_at, retired_at, tuple(labels), _values(properties), body is None,
         )  # fmt: skip
+
+    def _checked_relation(self, row: tuple[Any, ...], asked: str) -> RelationState:
+        *numbers, total, id_, body = row
+        (
+            number, root, version, kind, source, target, weight, born, died, valid_from, valid_to, recorded_at,
+            retired_at, read_version, crc,
+        ) = numbers  # fmt: skip
+        numbers[_WEIGHT] = _float_bits(weight)
+        sound = number_sum(numbers) == total and zlib.crc32(body, zlib.crc32(id_.encode())) == crc
+        if not sound or (asked and asked != id_):
+            raise ValueError
+        return RelationState(
+            id_, root, number, version, self.name(kind), source, target, weight, born, died, valid_from, valid_to,
+            recorded_at, retired_at, read_version, _values(orjson.loads(body)),
+        )  # fmt: skip
+
+
+def _values(properties: dict[str, Any]) -> dict[str, Value]:
+    return {name: from_json(value) for name, value in properties.items()}
 
 
 def _external(event: ItemRecorded) -> tuple[str, str] | None:

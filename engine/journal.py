@@ -66,6 +66,10 @@ class JournalFailed(Exception):
     """The journal cannot be read as it was written; the message is ours. See `memql verify`."""
 
 
+UNREADABLE = (JournalFailed, sqlite3.DatabaseError)
+"""What reading a damaged journal raises, before one door turns it into an answer."""
+
+
 class Journal:
     """The open journal of one tenant. One thread writes at a time; every thread may read, on a connection of its own.
 
@@ -153,6 +157,8 @@ class Journal:
         return int(found[0] or 0)
 
     def close(self) -> None:
+        if self.closed:
+            return
         self.closed = True
         for connection in (*self._opened, self.db):
             connection.close()

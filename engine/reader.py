@@ -68,7 +68,7 @@ class Reader:
         """The version as it was known: what ended it later had not happened."""
         return replace(item, died=NEVER, retired_at=NEVER) if item.retired and item.died > self.position else item
 
-    def list(
+    def page(
         self, kinds: Sequence[str] = (), *, after: int = 0, limit: int, stream: int = 0, newest_first: bool = False
     ) -> list[ItemState] | Refusal:
         """Items in the order they were recorded, `limit` of them behind the version `after`."""

@@ -1,7 +1,7 @@
 """Opening a journal so that nothing acknowledged is missing; verifying it; going on after a loss.
 
-Three things bear witness to what was acknowledged: the journal, its head, and the seals of the stores. Where the journal
-is behind one of the others the disk has lost records: opening refuses, changes nothing, and names both positions.
+Three things bear witness to what was acknowledged: the journal, its head, and the seals of the stores. Where the
+journal is behind one of the others the disk has lost records: opening refuses, changes nothing, names both positions.
 What is only derived (the index) is mended without asking. What is lost, a person accepts with `recover --accept-loss`.
 """
 
@@ -19,6 +19,7 @@ from engine.index import Index
 from engine.journal import (
     APPLICATION_ID,
     SCHEMA_VERSION,
+    UNREADABLE,
     Journal,
     JournalFailed,
     connect,
@@ -43,6 +44,11 @@ JOURNAL, HEAD, EVIDENCE = "journal.db", "journal.head", "evidence"
 SEALS = ("graph.seal", "vectors.seal", "text.seal")
 TAIL_RECORDS = 200
 """Records checked whenever a journal is opened: what a crash or a failing disk spoils first."""
+
+SUSPECT = "journal.suspect"
+"""A file that says: something in the index could not be read; derive it anew when the journal is next opened."""
+SMALLEST = 4_096
+"""Bytes of the smallest journal: one page."""
 
 Progress = Callable[[int, int], None]
 
@@ -73,7 +79,7 @@ def open_journal(directory: Path, clock: Clock) -> tuple[Journal, Index] | Damag
         elif not found:
             _rebuild(directory, accept=False)
         return _opened(directory)
-    except (sqlite3.DatabaseError, JournalFailed) as error:
+    except UNREADABLE as error:
         witnessed = _witnessed(directory)[0]
         if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
             return Damaged("DISK_FULL", "there is no space to open the journal", 0, witnessed)
@@ -84,7 +90,7 @@ def rebuild_index(directory: Path) -> Damaged | None:
     """Derives the index anew from the records of a journal that is not open; or why the records cannot be read."""
     try:
         _rebuild(directory, accept=False)
-    except (sqlite3.DatabaseError, JournalFailed):
+    except UNREADABLE:
         return Damaged("JOURNAL_UNREADABLE", "the records are not as they were written", 0, _witnessed(directory)[0])
     return None
 
@@ -136,6 +142,8 @@ def _inspect(directory: Path) -> Damaged | bool | None:
         if witnessed or reading.spoiled:
             return Damaged("JOURNAL_LOST", f"journal.db is gone, but {witness} is there", 0, witnessed)
         return None
+    if not _begins_as_a_database(path):
+        return Damaged("JOURNAL_UNREADABLE", "the beginning of journal.db is not as it was written", 0, witnessed)
     with closing(_read_only(path)) as db:
         if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").fetchone():
             if witnessed:
@@ -143,11 +151,15 @@ def _inspect(directory: Path) -> Damaged | bool | None:
             return None
         if misfit := _foreign(db):
             return replace(misfit, witnessed=witnessed)
-        uid = _uid(directory)
+        (uid,) = db.execute("SELECT value FROM meta WHERE name = 'uid'").fetchone() or (None,)
+        if uid is None:
+            return Damaged("JOURNAL_UNREADABLE", "journal.db no longer says whose it is", 0, witnessed)
         position, _, _ = last_of(db)
         if reading.witness is None and position:
             what = "cannot be read" if reading.spoiled else "is gone"
-            return Damaged("HEAD_LOST", f"journal.head {what}: nothing shows that the journal is whole", position, witnessed)
+            return Damaged(
+                "HEAD_LOST", f"journal.head {what}: nothing shows that the journal is whole", position, witnessed
+            )
         if reading.witness and reading.witness.uid != uid:
             return Damaged("HEAD_FOREIGN", "journal.head is another tenant's", position, witnessed)
         if position < witnessed:
@@ -156,7 +168,14 @@ def _inspect(directory: Path) -> Damaged | bool | None:
         if reading.witness and not _has(db, reading.witness):
             message = "the record that journal.head names is not the one that was acknowledged"
             return Damaged("RECORDS_CHANGED", message, position, witnessed)
-        return _tail(db, position, witnessed)
+        whole = _tail(db, position, witnessed)
+        return whole and not (directory / SUSPECT).exists() if isinstance(whole, bool) else whole
+
+
+def _begins_as_a_database(path: Path) -> bool:
+    """SQLite throws the log of a file away that is too short to be a database, and with it the records."""
+    with path.open("rb") as file:
+        return path.stat().st_size >= SMALLEST and file.read(16) == b"SQLite format 3\0"
 
 
 def _foreign(db: sqlite3.Connection) -> Damaged | None:
@@ -182,7 +201,9 @@ def _tail(db: sqlite3.Connection, position: int, witnessed: int) -> Damaged | bo
     first = db.execute(
         "SELECT min(position) FROM (SELECT position FROM records ORDER BY position DESC LIMIT ?)", (TAIL_RECORDS,)
     ).fetchone()[0]
-    found = db.execute("SELECT hash FROM records WHERE position < ? ORDER BY position DESC LIMIT 1", (first,)).fetchone()
+    found = db.execute(
+        "SELECT hash FROM records WHERE position < ? ORDER BY position DESC LIMIT 1", (first,)
+    ).fetchone()
     records: list[Record] = []
     for read in _walk(db, (first or 1) - 1, found[0] if found else GENESIS):
         if isinstance(read, Damage):
@@ -200,6 +221,9 @@ def _walk(db: sqlite3.Connection, after: int, previous: bytes) -> Iterator[tuple
     )
     for row in rows:
         sealed = Sealed(*row)
+        if not all(isinstance(part, bytes) for part in row[2:]):
+            yield Damage(sealed.position, "parts of it are of another type")
+            return
         if chain(previous, sealed.header) != sealed.hash:
             yield Damage(sealed.position, "it does not follow from the record before it")
             return
@@ -231,7 +255,7 @@ def fits(index: Index, records: list[Record]) -> bool:
                 return False
             if not all(index.shows(event, record, erased) for event in record.events):
                 return False
-    except (JournalFailed, sqlite3.DatabaseError, ValueError):
+    except UNREADABLE:
         return False
     return True
 
@@ -256,8 +280,10 @@ def verify(directory: Path, progress: Progress = lambda done, total: None) -> Ve
     """Reads every record of a journal that is not open elsewhere, and compares the index with them. Changes nothing."""
     try:
         damaged = _inspect(directory)
-    except (sqlite3.DatabaseError, JournalFailed):
-        damaged = Damaged("JOURNAL_UNREADABLE", "the journal's file is not as it was written", 0, _witnessed(directory)[0])
+    except UNREADABLE:
+        damaged = Damaged(
+            "JOURNAL_UNREADABLE", "the journal's file is not as it was written", 0, _witnessed(directory)[0]
+        )
     refused = damaged if isinstance(damaged, Damaged) else None
     if damaged is None or (refused and refused.code in ("JOURNAL_LOST", "JOURNAL_UNREADABLE", "JOURNAL_NEWER")):
         return Verification(0, 0, GENESIS, None, refused, True)
@@ -356,6 +382,7 @@ def _rebuild(
     for suffix in ("-wal", "-shm"):
         (directory / f"{JOURNAL}{suffix}").unlink(missing_ok=True)
     fresh.replace(directory / JOURNAL)
+    (directory / SUSPECT).unlink(missing_ok=True)
     _make_names_durable(directory)
     return kept, tuple(spoiled)
 
@@ -393,7 +420,7 @@ def _salvaged(path: Path, accept: bool) -> Iterator[tuple[Sealed, Record, bool]]
                 if accept:
                     return
                 raise
-            if row is None or chain(previous, row[2]) != row[4]:
+            if row is None or not isinstance(row[2], bytes) or chain(previous, row[2]) != row[4]:
                 return
             sealed = spare(Sealed(*row), drop=True)
             record = unseal(sealed) if sealed else None

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, TypeVar
 
+import structlog
+
 from engine.adjacency import Adjacency
 from engine.clock import Clock
 from engine.columns import Columns
@@ -15,12 +17,12 @@ from engine.committer import Committer, Waiting
 from engine.follower import Follower, Phase, Recent, Status
 from engine.graph import Graph
 from engine.index import Index
-from engine.journal import Journal, JournalFailed
+from engine.journal import UNREADABLE, Journal, JournalFailed
 from engine.limits import Limits
 from engine.projection import Projection
 from engine.reader import Reader
 from engine.records import Receipt, Record, declared, unseal
-from engine.recovery import Damaged, open_journal, rebuild_index
+from engine.recovery import SUSPECT, Damaged, open_journal, rebuild_index
 from engine.texts import Texts
 from engine.vectors import Vectors
 from memql.catalog import Catalog
@@ -31,12 +33,21 @@ Store = Literal["graph", "vectors", "texts"]
 STORES: tuple[Store, ...] = ("graph", "vectors", "texts")
 T = TypeVar("T")
 
+log = structlog.get_logger(__name__)
+
 
 class Tenant:
     """An open tenant. `open` makes one; `close` seals its stores and lets go of every file."""
 
     def __init__(
-        self, name: str, directory: Path, journal: Journal, index: Index, clock: Clock, limits: Limits, engine: GraphEngine
+        self,
+        name: str,
+        directory: Path,
+        journal: Journal,
+        index: Index,
+        clock: Clock,
+        limits: Limits,
+        engine: GraphEngine,
     ) -> None:
         self.name = name
         self.directory = directory
@@ -62,6 +73,8 @@ class Tenant:
         self._indexes = threading.local()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"commit-{name}")
         self._draining = False
+        self.suspect = False
+        """Its journal could not be read somewhere: to be closed, so that opening mends it."""
         self._told_of = threading.Condition()
         for follower in self._followers.values():
             if follower.projection.position < journal.position:
@@ -78,7 +91,7 @@ class Tenant:
             return opened
         try:
             return cls(name, directory, *opened, clock, limits, engine)
-        except JournalFailed:
+        except UNREADABLE:
             opened[0].close()
             if damaged := rebuild_index(directory):
                 return damaged
@@ -119,7 +132,10 @@ class Tenant:
 
     def write_now(self, command: Command, by: Principal, key: str | None = None) -> Receipt | Refusal:
         """The receipt of a durable record, or a refusal. Blocks the calling thread."""
-        return self.committer.write(Asked(command, by, key))
+        try:
+            return self.committer.write(Asked(command, by, key))
+        except UNREADABLE as error:
+            return self._damaged(error)
 
     async def write(self, command: Command, by: Principal, key: str | None = None) -> Receipt | Refusal:
         """The receipt of a durable record, or a refusal. Commands that wait together are committed together."""
@@ -131,7 +147,18 @@ class Tenant:
         if not self._draining:
             self._draining = True
             self._writer.submit(self._drain, loop)
-        return await answered
+        try:
+            return await answered
+        except UNREADABLE as error:
+            return self._damaged(error)
+
+    def _damaged(self, error: Exception) -> Refusal:
+        """Something in the journal's file is not as it was written: the index is derived anew at the next opening."""
+        (self.directory / SUSPECT).touch()
+        self.suspect = True
+        log.error("journal cannot be read", tenant=self.name, problem=str(error), exc_info=error)
+        message = "something in this tenant's journal is not as it was written; nothing was changed"
+        return unavailable("JOURNAL_DAMAGED", message, f"ask again; if it stays so: memql verify --tenant {self.name}")
 
     def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         """Commits until nothing waits; answers are delivered a group at a time."""
@@ -154,7 +181,7 @@ class Tenant:
         needs: Iterable[Store] = (),
         at_least: int = 0,
         as_of: int | None = None,
-        valid_at: int | None | Literal["now"] = "now",
+        valid_at: int | Literal["now"] | None = "now",
     ) -> T | Refusal:
         """What `ask` answers from a reader at one position: that of the slowest store it `needs`, or `as_of`.
 
@@ -177,7 +204,10 @@ class Tenant:
             scope, self._index(), self.adjacency, self.graph, self.vectors, self.texts, self.catalog, self.limits,
             lambda: self.clock.monotonic() - began > self.limits.read_ms / 1000,
         )  # fmt: skip
-        return ask(reader)
+        try:
+            return ask(reader)
+        except UNREADABLE as error:
+            return self._damaged(error)
 
     async def read(
         self,
@@ -187,7 +217,7 @@ class Tenant:
         needs: Iterable[Store] = (),
         at_least: int = 0,
         as_of: int | None = None,
-        valid_at: int | None | Literal["now"] = "now",
+        valid_at: int | Literal["now"] | None = "now",
     ) -> T | Refusal:
         """`read_now` on a thread of its own."""
         return await asyncio.to_thread(
@@ -202,7 +232,9 @@ class Tenant:
                 left = deadline - self.clock.monotonic()
                 if left <= 0:
                     message = f"position {wanted:,} is not reached; the tenant is at {self.journal.position:,}"
-                    return unavailable("NOT_YET", message, "take a position from a receipt of this tenant, or ask later")
+                    return unavailable(
+                        "NOT_YET", message, "take a position from a receipt of this tenant, or ask later"
+                    )
                 self._told_of.wait(left)
         return None
 
@@ -264,5 +296,3 @@ def _not_shown(status: Status, wanted: int) -> Refusal:
         case Phase.REBUILDING:
             return unavailable("STORE_REBUILDING", f"{shown} and is being rebuilt", "ask again in a moment")
     return unavailable("STORE_BEHIND", f"{shown} and did not get there in time", "ask again, or raise `limits.wait_ms`")
-
-

@@ -150,9 +150,15 @@ class Tenants:
         return opened
 
     def release(self, name: str) -> None:
+        """Gives the tenant back. One whose journal could not be read is closed with its last user, to be mended."""
         with self._changed:
-            self._entries[name].leases -= 1
+            entry = self._entries[name]
+            entry.leases -= 1
             self._changed.notify_all()
+            if entry.leases or entry.tenant is None or not entry.tenant.suspect:
+                return
+            entry.going = True
+        self._close([name])
 
     def delete(self, name: str) -> Refusal | None:
         """Removes every byte of the tenant, when the last one who uses it is done. A crash on the way is made up for

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeAlias
 
-Value: TypeAlias = "None | bool | int | float | str | date | datetime | list[Value] | dict[str, Value]"
+Value: TypeAlias = "bool | int | float | str | date | datetime | list[Value] | dict[str, Value] | None"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FOREVER = 2**62
@@ -95,7 +95,7 @@ def _conform_scalar(value: object, of: str) -> "Value | Misfit":
     match of, value:
         case "boolean", bool():
             return value
-        case ("integer" | "float"), bool():
+        case (("integer" | "float"), bool()):
             return _not_a(value, of)
         case "integer", int():
             return value if value in INT64 else Misfit(f"{value} does not fit in 64 bits")

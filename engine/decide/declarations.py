@@ -24,7 +24,7 @@ from engine.records import (
     RelationKindDeclared,
     StateFolded,
 )
-from memql.catalog import KIND_NAME, PREFIX, PROPERTY_NAME, RELATION_NAME, RESERVED, STATE
+from memql.catalog import KIND_NAME, PREFIX, PROPERTY_NAME, RELATION_NAME, RESERVED, STATE, Kind, RelationKind
 from memql.errors import Refusal, conflict, invalid, nearest, not_found
 from memql.values import TYPES
 
@@ -92,7 +92,7 @@ def _check_property(checks: Checks, name: str, of: str, description: str, place:
 def declare_property(view: View, command: DeclareProperty) -> Decision | Refusal:
     checks = Checks(view.catalog, view.limits)
     _check_property(checks, command.name, command.type, command.description, "")
-    known = {**view.catalog.relations, **view.catalog.kinds}
+    known: dict[str, Kind | RelationKind] = {**view.catalog.relations, **view.catalog.kinds}
     if command.kind not in known:
         hint = nearest(command.kind, known)
         checks.add("UNKNOWN_KIND", f"no kind or relation kind `{command.kind[:80]}`", "kind", hint)
@@ -136,9 +136,7 @@ def fold_state(view: View, command: FoldState, by: Principal) -> Decision | Refu
             _fold(checks, values, item.root, folded[how], f"items[{index}].{how}.")
     if refusal := checks.refusal():
         return refusal
-    setting, adding = (
-        {name: tuple(pairs.items()) for name, pairs in folded[how].items()} for how in ("set", "add")
-    )
+    setting, adding = ({name: tuple(pairs.items()) for name, pairs in folded[how].items()} for how in ("set", "add"))
     return Decision((StateFolded(setting, adding),))
 
 

@@ -232,9 +232,7 @@ def supersede(view: View, command: SupersedeItem, by: Principal) -> Decision | R
     if old.root == new.root:
         return invalid("ITSELF", "an item cannot take its own place", "by", "to correct it, revise it")
     row = view.next_row
-    relation = RelationRecorded(
-        view.mint("rel"), row, row, 1, 0, "SUPERSEDES", new.root, old.root, 1.0, view.at
-    )
+    relation = RelationRecorded(view.mint("rel"), row, row, 1, 0, "SUPERSEDES", new.root, old.root, 1.0, view.at)
     return _ended(view, old, command.reason, new.root, relation)
 
 
@@ -249,5 +247,3 @@ def erase(view: View, command: EraseItem, by: Principal) -> Decision | Refusal:
     if item.retired:
         return Decision((erased,), (item.id,))
     return _ended(view, item, command.reason, 0, erased)
-
-

@@ -9,7 +9,6 @@ from engine.records import Event, Vector
 from memql.catalog import Catalog
 from memql.values import FOREVER, Value
 
-
 NEVER = FOREVER
 """The `died` position and the `retired_at` of what is still current."""
 
