@@ -41,6 +41,8 @@ _STORED_AS = {
     "date": "INT64",
     "datetime": "INT64",
 }
+# Kùzu's compression turns the very least integer into 0 at a checkpoint, so it is held as its neighbour.
+_LEAST = -(2**63) + 1
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 BEGIN = "BEGIN TRANSACTION"
@@ -94,7 +96,7 @@ def stored(value: Value, of: str) -> bool | int | float | str | None:
         case (("integer" | "float"), bool()):
             return None
         case "integer", int():
-            return value
+            return max(value, _LEAST)
         case "float", int() | float():
             return float(value)
         case "string", str():
