@@ -2,11 +2,14 @@
 
 Reads the one file that it is pointed to and nothing else; guesses at no value: a name that is unknown anywhere is
 refused, since a mistyped limit that is silently ignored is found only when it is needed. All problems come at once.
+pydantic-settings finds the values and merges them; what is wrong with one is said here, in our own words.
 """
 
 import os
 import re
 import tomllib
+from abc import abstractmethod
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,14 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from engine.limits import Limits
 from memql.errors import Problem, Reason, Refusal, nearest
@@ -25,15 +36,36 @@ ELSEWHERE = frozenset({"MEMQL_CONFIG", "MEMQL_PYTHON"})
 """Variables that are no settings: which file to read, and which Python `./run` sets up with."""
 
 
-class Settings(BaseModel):
-    """What one process was told."""
+class RequestLimits(BaseModel):
+    """Bounds on what one request may ask of the server, whatever the tenant would allow."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    body_bytes: int = Field(16_777_216, ge=1_024)
+    """Largest body: as much as one group commit takes."""
+    depth: int = Field(15, ge=1)
+    """Fields within fields of one document: each level of relations may multiply the rows."""
+    tokens: int = Field(4_000, ge=1)
+    """Words and signs of one document: what is long belongs in its variables."""
+    aliases: int = Field(100, ge=0)
+    """Fields that one document asks for under other names: the cheapest way to ask for the same thing often."""
+    rows: int = Field(10_000, ge=1)
+    """Items and relations that one field of Query may show with all that is nested in it."""
+    threads: int = Field(64, ge=2)
+    """Reads that work, or wait for a position, at once; further ones take their turn."""
+
+
+class Settings(BaseSettings):
+    """What one process was told. Made by `load`; made by hand it holds what it is given, and defaults."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, env_prefix="MEMQL_", env_nested_delimiter="__"
+    )
 
     data: Path = Field(default_factory=lambda: user_data_path("memql", appauthor=False))
     """Directory of all tenants; the default is where this system keeps a user's application data."""
     host: str = Field("127.0.0.1", min_length=1)
-    """Address to listen on; only this machine can reach the default."""
+    """Address to listen on. As long as nobody has to log in, it must be one that only this machine can reach."""
     port: int = Field(8484, ge=0, le=65_535)
     """Port to listen on; 0 takes any that is free."""
     tenant: str = Field("default", min_length=1, max_length=63)
@@ -46,6 +78,20 @@ class Settings(BaseModel):
     """The least severe line that is written."""
     limits: Limits = Limits()
     """Bounds on what a tenant, a command or a read may use."""
+    requests: RequestLimits = RequestLimits()
+    """Bounds on what one request may ask."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing is read behind a caller's back: environment and file are `load`'s to name."""
+        return (init_settings,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +100,6 @@ class Loaded:
 
     settings: Settings
     origins: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """A value as someone wrote it. A relative path in it starts at `folder`.
-
-    Only a file is `typed`: flags and variables are always text, in TOML 8484 and "8484" differ.
-    """
-
-    value: object
-    place: str
-    folder: Path
-    typed: bool = False
 
 
 def fields(model: type[BaseModel] = Settings, above: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -93,74 +126,119 @@ def value_of(settings: Settings, name: str) -> object:
 
 def load(flags: Mapping[str, str], environ: Mapping[str, str], cwd: Path) -> Loaded | Refusal:
     """Flags over environment over file over defaults. `flags` is keyed as typed: `--port`, `--set limits.read_rows`."""
-    known = dict(fields())
-    problems: list[Problem] = []
-    values: dict[str, object] = {}
-    origins = dict.fromkeys(known, "default")
-    # All are read, also those that a later source hides: what was written wrongly is wrong.
-    for name, given in (
-        *_in_file(flags, environ, cwd, problems),
-        *_in_environment(environ, cwd),
-        *_in_flags(flags, cwd),
-    ):
-        if name not in known:
-            problems.append(_unknown(name, given.place, known))
-            continue
-        value = _read(name, known[name], given)
-        if isinstance(value, Problem):
-            problems.append(value)
-        else:
-            values[name], origins[name] = value, given.place
-    if problems:
+    named = flags.get("--config") or environ.get("MEMQL_CONFIG") or FILE
+    sources = (_Flags(flags, cwd), _Environment(environ, cwd), _File(named, cwd))
+    settings = Settings(_build_sources=(sources, {}))
+    # All were read, also what a higher source hides: what was written wrongly is wrong.
+    if problems := [problem for source in reversed(sources) for problem in source.problems]:
         return Refusal(Reason.INVALID, tuple(problems))
-    return Loaded(Settings.model_validate(_nested(values)), origins)
+    return Loaded(settings, ChainMap(*(source.origins for source in sources), dict.fromkeys(dict(fields()), "default")))
 
 
-def _in_flags(flags: Mapping[str, str], cwd: Path) -> Iterator[tuple[str, _Given]]:
-    for flag, value in flags.items():
-        if flag != "--config":
-            name = flag.removeprefix("--set ").removeprefix("--").replace("-", "_")
-            yield name, _Given(value, f"flag {flag}", cwd)
+class _Source(PydanticBaseSettingsSource):
+    """What all three sources do with the values that pydantic-settings finds: each is read as its setting's own type.
+
+    What does not fit or is nobody's is left out, and is a problem. Only a file is `typed`: flags and variables are
+    always text, in TOML 8484 and "8484" differ. A relative path starts at `folder`.
+    """
+
+    folder: Path
+    problems: list[Problem]
+    origins: dict[str, str]
+    typed = False
+
+    @abstractmethod
+    def place(self, name: str) -> str:
+        """Where a person wrote the value of that name."""
+
+    def __call__(self) -> dict[str, Any]:
+        known = dict(fields())
+        values: dict[str, object] = {}
+        for name, written in _flat(super().__call__()):  # type: ignore[safe-super]  # what this is mixed into finds them
+            place = self.place(name)
+            if name not in known:
+                self.problems.append(_unknown(name, place, known))
+                continue
+            value = _read(name, known[name], written, place, typed=self.typed)
+            if isinstance(value, Problem):
+                self.problems.append(value)
+            else:
+                values[name] = self.folder / value.expanduser() if isinstance(value, Path) else value
+                self.origins[name] = place
+        return _nested(values)
 
 
-def _in_environment(environ: Mapping[str, str], cwd: Path) -> Iterator[tuple[str, _Given]]:
-    """A variable that is no setting's keeps its own name, and is then refused by it."""
-    names = {variable(name): name for name, _ in fields()}
-    for key, value in sorted(environ.items()):
-        if key.startswith("MEMQL_") and key not in ELSEWHERE:
-            yield names.get(key, key), _Given(value, f"environment {key}", cwd)
+class _Flags(_Source, InitSettingsSource):
+    def __init__(self, flags: Mapping[str, str], cwd: Path) -> None:
+        names = {flag: flag.removeprefix("--set ").removeprefix("--").replace("-", "_") for flag in flags}
+        self._flags = {name: flag for flag, name in names.items() if flag != "--config"}
+        known = dict(fields())
+        self.folder, self.origins = cwd, {}
+        self.problems = [_unknown(name, self.place(name), known) for name in self._flags if name not in known]
+        values: dict[str, object] = {name: flags[flag] for name, flag in self._flags.items() if name in known}
+        super().__init__(Settings, _nested(values))
+
+    def place(self, name: str) -> str:
+        return f"flag {self._flags[name]}"
 
 
-def _in_file(
-    flags: Mapping[str, str], environ: Mapping[str, str], cwd: Path, problems: list[Problem]
-) -> Iterator[tuple[str, _Given]]:
+class _Environment(_Source, EnvSettingsSource):
+    def __init__(self, environ: Mapping[str, str], cwd: Path) -> None:
+        """A variable that is no setting's is refused by its own name, so the library is handed the others alone."""
+        ours = {key: value for key, value in sorted(environ.items()) if key.startswith("MEMQL_")}
+        known = dict(fields())
+        variables = {variable(name) for name in known}
+        strange = ours.keys() - variables - ELSEWHERE
+        self.folder, self.origins = cwd, {}
+        self.problems = [_unknown(key, f"environment {key}", known) for key in sorted(strange)]
+        self._variables = {key.lower(): value for key, value in ours.items() if key in variables}
+        super().__init__(Settings)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return self._variables
+
+    def place(self, name: str) -> str:
+        return f"environment {variable(name)}"
+
+
+class _File(_Source, TomlConfigSettingsSource):
     """The file is called by the name that the person gave it. Without one of the default name there is none."""
-    source = flags.get("--config") or environ.get("MEMQL_CONFIG") or FILE
-    file = cwd / Path(source).expanduser()
-    table = _table_of(file, source)
-    if isinstance(table, Problem):
-        problems.append(table)
-        return
-    for name, value in _flat(table):
-        yield name, _Given(value, f"{source}: {name}", file.parent, typed=True)
+
+    typed = True
+
+    def __init__(self, named: str, cwd: Path) -> None:
+        self._named = named
+        file = cwd / Path(named).expanduser()
+        self.folder, self.origins, self.problems = file.parent, {}, []
+        if not file.is_file() and (named != FILE or file.exists()):
+            what = "it can't be read: is a directory" if file.is_dir() else "there is no such file"
+            self.problems.append(Problem("SETTINGS_FILE", what, named, "check --config or MEMQL_CONFIG"))
+        super().__init__(Settings, file)
+
+    def place(self, name: str) -> str:
+        return f"{self._named}: {name}"
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        table = _table_of(file_path, self._named)
+        if isinstance(table, Problem):
+            self.problems.append(table)
+            return {}
+        return table
 
 
-def _table_of(file: Path, source: str) -> dict[str, object] | Problem:
-    where = "check --config or MEMQL_CONFIG"
+def _table_of(file: Path, named: str) -> dict[str, Any] | Problem:
     try:
         return tomllib.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        return {} if source == FILE else Problem("SETTINGS_FILE", "there is no such file", source, where)
     except tomllib.TOMLDecodeError as error:
         # The parser's own words are for its authors; the spot is what helps.
         spot = re.search(r"line (\d+), column (\d+)", str(error))
         at = f"line {spot[1]}, column {spot[2]}" if spot else "its end"
-        return Problem("SETTINGS_FILE", f"this is not TOML at {at}", source, "text values need quotes")
+        return Problem("SETTINGS_FILE", f"this is not TOML at {at}", named, "text values need quotes")
     except UnicodeDecodeError:
-        return Problem("SETTINGS_FILE", "this is not UTF-8 text", source, "save it as UTF-8")
+        return Problem("SETTINGS_FILE", "this is not UTF-8 text", named, "save it as UTF-8")
     except OSError as error:
         why = os.strerror(error.errno).lower() if error.errno else "the disk failed"
-        return Problem("SETTINGS_FILE", f"it can't be read: {why}", source, where)
+        return Problem("SETTINGS_FILE", f"it can't be read: {why}", named, "check --config or MEMQL_CONFIG")
 
 
 def _flat(
@@ -194,18 +272,17 @@ def _table(info: FieldInfo) -> type[BaseModel] | None:
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
-def _read(name: str, info: FieldInfo, given: _Given) -> object:
+def _read(name: str, info: FieldInfo, written: object, place: str, *, typed: bool) -> object:
     """The value in the field's own type, or a `Problem`."""
     kind: Any = info.annotation
     rule = TypeAdapter[object](Annotated[kind, *info.metadata] if info.metadata else kind)
     try:
         # TOML has no paths: there too a path is text.
-        strict = given.typed and info.annotation is not Path
-        value = rule.validate_python(given.value, strict=True) if strict else rule.validate_strings(given.value)
+        strict = typed and kind is not Path
+        return rule.validate_python(written, strict=True) if strict else rule.validate_strings(written)
     except ValidationError:
-        hint = nearest(str(given.value), _choices(info))
-        return Problem("SETTING_INVALID", f"`{name}` must be {_wanted(info)}, not {given.value!r}", given.place, hint)
-    return given.folder / value.expanduser() if isinstance(value, Path) else value
+        hint = nearest(str(written), _choices(info))
+        return Problem("SETTING_INVALID", f"`{name}` must be {_wanted(info)}, not {written!r}", place, hint)
 
 
 def _unknown(name: str, place: str, known: Iterable[str]) -> Problem:
