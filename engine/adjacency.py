@@ -76,6 +76,9 @@ class Adjacency:
             self._column[name] = column
         self._out, self._in = self._compress()
 
+    def column(self, name: str) -> NDArray[Any]:
+        return self._column[name][: self.count]
+
     def _compress(self) -> tuple[_Sparse, _Sparse]:
         return self._sorted_by("source"), self._sorted_by("target")
 

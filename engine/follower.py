@@ -6,7 +6,7 @@ journal is touched, and reads that need other stores go on.
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,7 +16,7 @@ from engine.clock import Clock
 from engine.journal import Journal, JournalFailed
 from engine.limits import Limits
 from engine.projection import Projection, Unapplied
-from engine.records import Damage, Record, unseal
+from engine.records import Damage, ItemErased, Record, unseal
 
 log = structlog.get_logger(__name__)
 
@@ -68,17 +68,20 @@ class Status:
 
 
 class Follower:
-    """Applies records to one projection. `gather_ms`: how long what was applied may wait to be shown."""
+    """Applies records to one projection. `gather_ms`: how long what was applied may wait to be shown; `keeps_erased`:
+    whether the store's files still hold bytes of what was erased, so that only a rebuild is rid of them."""
 
     def __init__(
-        self, projection: Projection, journal: Journal, recent: Recent, clock: Clock, limits: Limits, gather_ms: int = 0
-    ) -> None:
+        self, projection: Projection, journal: Journal, recent: Recent, clock: Clock, limits: Limits, *,
+        gather_ms: int = 0, keeps_erased: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
         self.projection = projection
         self._journal = journal
         self._recent = recent
         self._clock = clock
         self._limits = limits
         self._gather = gather_ms / 1000
+        self._keeps_erased = keeps_erased
         self._taken = projection.position
         self._sealed = projection.position
         self._ready_at = journal.position
@@ -156,7 +159,7 @@ class Follower:
         gathered_since: float | None = None
         while True:
             with self._changed:
-                while not (self._closing or self._rebuild or self._behind() or self._must_settle(gathered_since)):
+                while not (self._closing or self._rebuild or self._behind() or self._due(gathered_since)):
                     left = None if gathered_since is None else gathered_since + self._gather - self._clock.monotonic()
                     self._changed.wait(left)
                 if self._closing:
@@ -168,10 +171,9 @@ class Follower:
                 elif self._behind():
                     self._step()
                     gathered_since = gathered_since or self._clock.monotonic()
-                if not self._behind() and self._must_settle(gathered_since):
+                if not self._behind() and self._due(gathered_since):
                     self._show()
-                    gathered_since = None
-                elif self.projection.position >= self._taken:
+                if self.projection.position >= self._taken:
                     gathered_since = None
             except JournalFailed as error:
                 self._fail(str(error))
@@ -186,20 +188,32 @@ class Follower:
     def _behind(self) -> bool:
         return self._phase is not Phase.FAILED and self._taken < self._journal.position
 
-    def _must_settle(self, gathered_since: float | None) -> bool:
-        """Something gathered is to be shown: somebody waits for it, or its time is over."""
-        if self._phase is Phase.FAILED or self.projection.position >= self._taken:
+    def _due(self, gathered_since: float | None) -> bool:
+        """What was applied is to be shown now: all of a rebuild, what somebody waits for, what has waited its time."""
+        if self._phase is not Phase.FOLLOWING:
+            return self._phase is Phase.REBUILDING and not self._rebuild
+        shown = self.projection.position
+        if shown >= self._taken or gathered_since is None:
             return False
-        waited_for = self.projection.position < min(self._wanted, self._taken)
-        return waited_for or gathered_since is None or self._clock.monotonic() >= gathered_since + self._gather
+        return shown < min(self._wanted, self._taken) or self._clock.monotonic() >= gathered_since + self._gather
 
     def _step(self) -> None:
-        records = self._recent.after(self._taken, self._limits.apply_records) or self._read()
+        # A rebuild reads the journal alone: what was erased since is still in the records as they were decided.
+        recent = self._recent if self._phase is Phase.FOLLOWING else Recent()
+        records = recent.after(self._taken, self._limits.apply_records) or self._read()
         self.projection.apply(records)
         self._taken = records[-1].position
+        if any(isinstance(event, ItemErased) for record in records for event in record.events):
+            self._be_rid_of_erased()
         if self._taken - self._sealed >= self._limits.seal_records:
             self.projection.seal()
             self._sealed = self._taken
+
+    def _be_rid_of_erased(self) -> None:
+        """Erased means gone from the disk: a store that cannot let go of bytes is rebuilt at once."""
+        self.projection.settle()
+        if self._phase is Phase.FOLLOWING and self._keeps_erased():
+            self.rebuild()
 
     def _read(self) -> list[Record]:
         records: list[Record] = []

@@ -150,8 +150,8 @@ class Reader:
         """The versions nearest to the vector by cosine; `limit` of them whenever so many qualify."""
         if refusal := self._bounded(limit):
             return refusal
-        denses, scores = self.vectors.search(model, vector, keep=self._mask(kinds), limit=limit)
-        return self._hits(denses, scores)
+        found = self.vectors.search(model, vector, keep=self._mask(kinds), limit=limit)
+        return found if isinstance(found, Refusal) else self._hits(*found)
 
     def _mask(self, kinds: Sequence[str]) -> Mask:
         return self.scope.of_kind(*kinds) if kinds else self.scope.seen

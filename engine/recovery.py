@@ -5,48 +5,26 @@ journal is behind one of the others the disk has lost records: opening refuses, 
 What is only derived (the index) is mended without asking. What is lost, a person accepts with `recover --accept-loss`.
 """
 
-import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine import head
 from engine.clock import Clock
 from engine.index import Index
-from engine.journal import (
-    APPLICATION_ID,
-    SCHEMA_VERSION,
-    UNREADABLE,
-    Journal,
-    JournalFailed,
-    connect,
-    create,
-    last_of,
-)
-from engine.records import (
-    GENESIS,
-    Damage,
-    ItemErased,
-    LossAccepted,
-    Record,
-    Sealed,
-    chain,
-    seal,
-    spare,
-    unseal,
-)
+from engine.journal import APPLICATION_ID, SCHEMA_VERSION, UNREADABLE, Journal, connect, create, last_of
+from engine.records import GENESIS, Damage, ItemErased, LossAccepted, Record, seal, spare
+from engine.salvage import HEAD, JOURNAL, SUSPECT, fits, make_names_durable, read_only, rebuild, uid_of, walk
 from engine.seal import read_seal
 
-JOURNAL, HEAD, EVIDENCE = "journal.db", "journal.head", "evidence"
+EVIDENCE = "evidence"
 SEALS = ("graph.seal", "vectors.seal", "text.seal")
 TAIL_RECORDS = 200
 """Records checked whenever a journal is opened: what a crash or a failing disk spoils first."""
 
-SUSPECT = "journal.suspect"
-"""A file that says: something in the index could not be read; derive it anew when the journal is next opened."""
 SMALLEST = 4_096
 """Bytes of the smallest journal: one page."""
 
@@ -77,7 +55,7 @@ def open_journal(directory: Path, clock: Clock) -> tuple[Journal, Index] | Damag
             path.unlink(missing_ok=True)
             create(path, clock.entropy(16)).close()
         elif not found:
-            _rebuild(directory, accept=False)
+            rebuild(directory, accept=False)
         return _opened(directory)
     except UNREADABLE as error:
         witnessed = _witnessed(directory)[0]
@@ -89,7 +67,7 @@ def open_journal(directory: Path, clock: Clock) -> tuple[Journal, Index] | Damag
 def rebuild_index(directory: Path) -> Damaged | None:
     """Derives the index anew from the records of a journal that is not open; or why the records cannot be read."""
     try:
-        _rebuild(directory, accept=False)
+        rebuild(directory, accept=False)
     except UNREADABLE:
         return Damaged("JOURNAL_UNREADABLE", "the records are not as they were written", 0, _witnessed(directory)[0])
     return None
@@ -101,7 +79,7 @@ def _opened(directory: Path) -> tuple[Journal, Index]:
     witness = head.Head(directory / HEAD, uid)
     last = last_of(db)
     witness.advance(*last)
-    _make_names_durable(directory)
+    make_names_durable(directory)
     return Journal(directory / JOURNAL, db, uid, witness, last), Index(db)
 
 
@@ -109,28 +87,12 @@ def _witnessed(directory: Path) -> tuple[int, str]:
     """The furthest position that anything beside the journal knows of, and what knows it."""
     reading = head.read(directory / HEAD)
     furthest = (reading.witness.position, HEAD) if reading.witness else (0, HEAD)
-    uid = _uid(directory)
+    uid = uid_of(directory)
     for name in SEALS:
         sealing = read_seal(directory / name)
         if sealing and (uid is None or sealing.tenant == uid.hex()):
             furthest = max(furthest, (sealing.position, name))
     return furthest
-
-
-def _uid(directory: Path) -> bytes | None:
-    """The tenant's uid as the journal or, failing that, its head tells it."""
-    try:
-        with closing(_read_only(directory / JOURNAL)) as db:
-            (uid,) = db.execute("SELECT value FROM meta WHERE name = 'uid'").fetchone()
-            return bytes(uid)
-    except (sqlite3.DatabaseError, TypeError):
-        reading = head.read(directory / HEAD)
-        return reading.witness.uid if reading.witness else None
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    """A connection that leaves SQLite's log as it is: closing a writing one would throw damaged records away."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
 
 
 def _inspect(directory: Path) -> Damaged | bool | None:
@@ -144,7 +106,7 @@ def _inspect(directory: Path) -> Damaged | bool | None:
         return None
     if not _begins_as_a_database(path):
         return Damaged("JOURNAL_UNREADABLE", "the beginning of journal.db is not as it was written", 0, witnessed)
-    with closing(_read_only(path)) as db:
+    with closing(read_only(path)) as db:
         if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").fetchone():
             if witnessed:
                 return Damaged("JOURNAL_LOST", f"journal.db is empty, but {witness} is there", 0, witnessed)
@@ -205,59 +167,12 @@ def _tail(db: sqlite3.Connection, position: int, witnessed: int) -> Damaged | bo
         "SELECT hash FROM records WHERE position < ? ORDER BY position DESC LIMIT 1", (first,)
     ).fetchone()
     records: list[Record] = []
-    for read in _walk(db, (first or 1) - 1, found[0] if found else GENESIS):
+    for read in walk(db, (first or 1) - 1, found[0] if found else GENESIS):
         if isinstance(read, Damage):
             message = f"the record at position {read.position} is damaged: {read.what}"
             return Damaged("RECORD_DAMAGED", message, position, max(witnessed, position))
         records.append(read[1])
     return fits(Index(db), records)
-
-
-def _walk(db: sqlite3.Connection, after: int, previous: bytes) -> Iterator[tuple[Sealed, Record] | Damage]:
-    """The records behind a position, each checked against the one before it; ends at the first damage."""
-    expected = after + 1
-    rows = db.execute(
-        "SELECT position, at, header, frames, hash FROM records WHERE position > ? ORDER BY position", (after,)
-    )
-    for row in rows:
-        sealed = Sealed(*row)
-        if not all(isinstance(part, bytes) for part in row[2:]):
-            yield Damage(sealed.position, "parts of it are of another type")
-            return
-        if chain(previous, sealed.header) != sealed.hash:
-            yield Damage(sealed.position, "it does not follow from the record before it")
-            return
-        record = unseal(sealed)
-        if isinstance(record, Damage):
-            yield record
-            return
-        if sealed.position != expected and not _explains(record, expected):
-            yield Damage(expected, "it is missing")
-            return
-        yield sealed, record
-        previous, expected = sealed.hash, sealed.position + 1
-
-
-def _explains(record: Record, expected: int) -> bool:
-    """Whether a person accepted the loss of the positions from `expected` up to this record."""
-    return any(
-        isinstance(event, LossAccepted) and event.kept + 1 <= expected and record.position == event.lost + 1
-        for event in record.events
-    )
-
-
-def fits(index: Index, records: list[Record]) -> bool:
-    """Whether the index shows these records: their items, relations and keys are found and are theirs."""
-    erased = {event.root for record in records for event in record.events if isinstance(event, ItemErased)}
-    try:
-        for record in records:
-            if record.key and index.asked(record.key) != (record.request, record.position):
-                return False
-            if not all(index.shows(event, record, erased) for event in record.events):
-                return False
-    except UNREADABLE:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,10 +203,10 @@ def verify(directory: Path, progress: Progress = lambda done, total: None) -> Ve
     if damaged is None or (refused and refused.code in ("JOURNAL_LOST", "JOURNAL_UNREADABLE", "JOURNAL_NEWER")):
         return Verification(0, 0, GENESIS, None, refused, True)
     count, last, gone, gaps, whole = 0, (0, GENESIS), set[int](), dict[int, str](), True
-    with closing(_read_only(directory / JOURNAL)) as db:
+    with closing(read_only(directory / JOURNAL)) as db:
         index, (total,) = Index(db), db.execute("SELECT count(*) FROM records").fetchone()
         try:
-            for read in _walk(db, 0, GENESIS):
+            for read in walk(db, 0, GENESIS):
                 if isinstance(read, Damage):
                     return Verification(count, last[0], last[1], read, refused, whole)
                 sealed, record = read
@@ -324,9 +239,9 @@ def accept_loss(directory: Path, clock: Clock, actor: str) -> Recovery:
     """Goes on with the records that are left, as a person decided, and records that they did. The damaged files are
     kept under `evidence/`; lost positions are never given again; the stores are to be rebuilt."""
     witnessed, _ = _witnessed(directory)
-    uid = _uid(directory) or clock.entropy(16)
+    uid = uid_of(directory) or clock.entropy(16)
     evidence = _keep_evidence(directory, clock)
-    kept, spoiled = _rebuild(directory, accept=True, uid=uid, source=evidence / JOURNAL)
+    kept, spoiled = rebuild(directory, accept=True, uid=uid, source=evidence / JOURNAL)
     for name in SEALS:
         (directory / name).unlink(missing_ok=True)
     (directory / HEAD).unlink(missing_ok=True)
@@ -350,81 +265,3 @@ def _keep_evidence(directory: Path, clock: Clock) -> Path:
         if (directory / name).exists():
             shutil.copy2(directory / name, evidence / name)
     return evidence
-
-
-def _rebuild(
-    directory: Path, *, accept: bool, uid: bytes | None = None, source: Path | None = None
-) -> tuple[int, tuple[int, ...]]:
-    """Writes the journal anew from its own records, with a new index, and puts it in place of the old one.
-
-    Stops at the first damaged record: without `accept` that is a failure and changes nothing.
-    """
-    fresh = directory / "journal.rebuilt"
-    for leftover in directory.glob("journal.rebuilt*"):
-        leftover.unlink()
-    kept, spoiled = 0, []
-    with closing(create(fresh, uid or _uid(directory) or b"")) as db:
-        index = Index(db)
-        db.execute("BEGIN IMMEDIATE")
-        for sealed, record, whole in _salvaged(source or directory / JOURNAL, accept):
-            db.execute(
-                "INSERT INTO records VALUES (?, ?, ?, ?, ?)",
-                (sealed.position, sealed.at, sealed.header, sealed.frames, sealed.hash),
-            )
-            index.apply(record)
-            kept = sealed.position
-            if not whole:
-                spoiled.append(sealed.position)
-        db.execute("COMMIT")
-        db.execute("PRAGMA journal_mode = DELETE")
-    with suppress(sqlite3.DatabaseError), closing(connect(directory / JOURNAL)) as old:
-        old.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # a log left behind would be read into the new file
-    for suffix in ("-wal", "-shm"):
-        (directory / f"{JOURNAL}{suffix}").unlink(missing_ok=True)
-    fresh.replace(directory / JOURNAL)
-    (directory / SUSPECT).unlink(missing_ok=True)
-    _make_names_durable(directory)
-    return kept, tuple(spoiled)
-
-
-def _make_names_durable(directory: Path) -> None:
-    """A file that was made or renamed outlives a power cut only when its directory was synced."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _salvaged(path: Path, accept: bool) -> Iterator[tuple[Sealed, Record, bool]]:
-    """The records that can be kept, up to the first that cannot; False with one whose content is partly spoiled."""
-    if not path.exists():
-        return
-    previous, after = GENESIS, 0
-    with closing(_read_only(path)) as db:
-        while True:
-            try:
-                for read in _walk(db, after, previous):
-                    if isinstance(read, Damage):
-                        break
-                    yield *read, True
-                    previous, after = read[0].hash, read[0].position
-                else:
-                    return
-                if not accept:
-                    raise JournalFailed(f"the record at position {read.position} is damaged: {read.what}")
-                row = db.execute(
-                    "SELECT position, at, header, frames, hash FROM records WHERE position = ?", (read.position,)
-                ).fetchone()
-            except sqlite3.DatabaseError:
-                if accept:
-                    return
-                raise
-            if row is None or not isinstance(row[2], bytes) or chain(previous, row[2]) != row[4]:
-                return
-            sealed = spare(Sealed(*row), drop=True)
-            record = unseal(sealed) if sealed else None
-            if sealed is None or not isinstance(record, Record):
-                return
-            yield sealed, record, False
-            previous, after = sealed.hash, sealed.position

@@ -4,6 +4,8 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -19,10 +21,10 @@ from engine.graph import Graph
 from engine.index import Index
 from engine.journal import UNREADABLE, Journal, JournalFailed
 from engine.limits import Limits
-from engine.projection import Projection
 from engine.reader import Reader
 from engine.records import Receipt, Record, declared, unseal
-from engine.recovery import SUSPECT, Damaged, open_journal, rebuild_index
+from engine.recovery import Damaged, open_journal, rebuild_index
+from engine.salvage import SUSPECT
 from engine.texts import Texts
 from engine.vectors import Vectors
 from memql.catalog import Catalog
@@ -65,14 +67,16 @@ class Tenant:
         self.vectors = Vectors(directory, tenant=uid, limits=limits)
         self.texts = Texts(directory, tenant=uid, limits=limits)
         self._recent = Recent()
-        self._followers = {
-            "graph": self._follower(self.graph),
-            "vectors": self._follower(self.vectors),
-            "texts": self._follower(self.texts, limits.text_commit_ms),
+        follow = partial(Follower, journal=journal, recent=self._recent, clock=clock, limits=limits)
+        self._followers: dict[Store, Follower] = {
+            "graph": follow(self.graph, keeps_erased=lambda: self.graph.stale_bytes),
+            "vectors": follow(self.vectors),
+            "texts": follow(self.texts, gather_ms=limits.text_commit_ms),
         }
         self._indexes = threading.local()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"commit-{name}")
         self._draining = False
+        self._drains = threading.Lock()
         self.suspect = False
         """Its journal could not be read somewhere: to be closed, so that opening mends it."""
         self._told_of = threading.Condition()
@@ -97,9 +101,6 @@ class Tenant:
                 return damaged
             reopened = open_journal(directory, clock)
             return reopened if isinstance(reopened, Damaged) else cls(name, directory, *reopened, clock, limits, engine)
-
-    def _follower(self, projection: Projection, gather_ms: int = 0) -> Follower:
-        return Follower(projection, self.journal, self._recent, self.clock, self.limits, gather_ms)
 
     def _told(self, records: Sequence[Record]) -> None:
         """Each group of records, when it is durable: stores follow, and who waits for a position is woken."""
@@ -139,14 +140,14 @@ class Tenant:
 
     async def write(self, command: Command, by: Principal, key: str | None = None) -> Receipt | Refusal:
         """The receipt of a durable record, or a refusal. Commands that wait together are committed together."""
-        loop = asyncio.get_running_loop()
-        answered: asyncio.Future[Receipt | Refusal] = loop.create_future()
+        answered: asyncio.Future[Receipt | Refusal] = asyncio.get_running_loop().create_future()
         waiting = self.committer.enqueue(Waiting(Asked(command, by, key), future=answered))
         if waiting.answer is not None:
             return waiting.answer
-        if not self._draining:
-            self._draining = True
-            self._writer.submit(self._drain, loop)
+        with self._drains:
+            if not self._draining:
+                self._draining = True
+                self._writer.submit(self._drain)
         try:
             return await answered
         except UNREADABLE as error:
@@ -160,16 +161,16 @@ class Tenant:
         message = "something in this tenant's journal is not as it was written; nothing was changed"
         return unavailable("JOURNAL_DAMAGED", message, f"ask again; if it stays so: memql verify --tenant {self.name}")
 
-    def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _drain(self) -> None:
         """Commits until nothing waits; answers are delivered a group at a time."""
-        while group := self.committer.commit_group():
-            loop.call_soon_threadsafe(_deliver, group)
-        loop.call_soon_threadsafe(self._drained, loop)
-
-    def _drained(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._draining = self.committer.waits
-        if self._draining:
-            self._writer.submit(self._drain, loop)
+        while True:
+            if group := self.committer.commit_group():
+                _deliver(group)
+                continue
+            with self._drains:
+                if not self.committer.waits:
+                    self._draining = False
+                    return
 
     # Reading
 
@@ -265,15 +266,26 @@ class Tenant:
 
 
 def _deliver(group: Sequence[Waiting]) -> None:
+    """Hands answers to the loops in which they are awaited, each loop woken once; one that has closed needs none."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Waiting]] = {}
     for waiting in group:
-        future = waiting.future
-        if future is None or future.done():
+        if waiting.future is not None:
+            by_loop.setdefault(waiting.future.get_loop(), []).append(waiting)
+    for loop, answered in by_loop.items():
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_resolve, answered)
+
+
+def _resolve(answered: Sequence[Waiting]) -> None:
+    for waiting in answered:
+        assert waiting.future is not None
+        if waiting.future.done():
             continue
         if waiting.failure:
-            future.set_exception(waiting.failure)
+            waiting.future.set_exception(waiting.failure)
         else:
             assert waiting.answer is not None
-            future.set_result(waiting.answer)
+            waiting.future.set_result(waiting.answer)
 
 
 def _catalog(index: Index, journal: Journal) -> Catalog:

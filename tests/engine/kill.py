@@ -17,13 +17,15 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import orjson
+import structlog
 
 from engine.clock import SystemClock
 from engine.commands import (
+    COMMANDS,
     Command,
     DeclareKind,
     Embedding,
@@ -40,6 +42,7 @@ from engine.commands import (
     ReviseItem,
     SetGoal,
     StateInput,
+    parse,
 )
 from engine.limits import Limits
 from engine.records import Receipt, Record, unseal
@@ -57,7 +60,7 @@ def principal(writer: int) -> Principal:
     return Principal(f"usr_{writer}")
 
 
-def commands(writer: int, chance: random.Random) -> Iterator[Command]:
+def commands(writer: int, chance: random.Random) -> Generator[Command, Sequence[str], None]:
     """Mixed writing that never ends; it learns ids through `send`."""
     known: list[str] = []
     number = 0
@@ -89,11 +92,12 @@ def commands(writer: int, chance: random.Random) -> Iterator[Command]:
             prefix = "".join(chance.choices("abcdefghijklmnop", k=10))
             command = DeclareKind(name=name, prefix=prefix, properties=(PropertyInput(name="n", type="integer"),))
         ids = yield command
-        known = [*known, *(ids or ())][-40:]
+        known = [*known, *ids][-40:]
 
 
 def child(directory: Path, seed: int) -> None:
-    """Writes until it is killed. Each acknowledgement is a line on standard output."""
+    """Writes until it is killed. Each acknowledgement is a line on standard output; nothing else may be."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     tenant = Tenant.open("trial", directory, clock=SystemClock(), limits=LIMITS)
     assert isinstance(tenant, Tenant), tenant
     out = threading.Lock()
@@ -106,7 +110,8 @@ def child(directory: Path, seed: int) -> None:
             answer = tenant.write_now(command, principal(writer), key)
             ids = answer.ids if isinstance(answer, Receipt) else ()
             if isinstance(answer, Receipt):
-                line = orjson.dumps([writer, key, answer.position, answer.ids, type(command).__name__, command.model_dump(mode="json")])
+                body = command.model_dump(mode="json")
+                line = orjson.dumps([writer, key, answer.position, answer.ids, type(command).__name__, body])
                 with out:
                     sys.stdout.buffer.write(line + b"\n")
                     sys.stdout.buffer.flush()
@@ -152,8 +157,6 @@ def check(directory: Path, acknowledged: list[list[object]]) -> str:
     if not isinstance(tenant, Tenant):
         return f"the tenant does not open: {tenant}"
     try:
-        from engine.commands import COMMANDS, parse
-
         for writer, key, position, ids, name, body in acknowledged:
             assert isinstance(writer, int)
             assert isinstance(key, str)
@@ -193,6 +196,7 @@ def run(trials: int, seed: int, *, rounds: int = 8, longest: float = 2.5) -> tup
             process = subprocess.Popen(
                 [sys.executable, "-m", "tests.engine.kill", "--child", str(directory), "--seed", str(seed + trial)],
                 stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
             )
             reading = threading.Thread(target=note, args=(process, acknowledged))
             before = len(acknowledged)
@@ -207,14 +211,19 @@ def run(trials: int, seed: int, *, rounds: int = 8, longest: float = 2.5) -> tup
             problem = check(directory, acknowledged)
             if problem:
                 problems[problem] += 1
-                print(f"trial {trial}, seed {seed + trial}: {problem}\n  kept in {directory}", flush=True)
-            print(f"trial {trial + 1}/{trials}: {len(acknowledged) - before} acknowledged", flush=True)
+                say(f"trial {trial}, seed {seed + trial}: {problem}\n  kept in {directory}")
+            say(f"trial {trial + 1}/{trials}: {len(acknowledged) - before} acknowledged")
             if problem:
                 break
         total += len(acknowledged)
         if not problems:
             shutil.rmtree(directory)
     return total, problems
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
@@ -225,9 +234,9 @@ def main() -> int:
     given = parser.parse_args()
     if given.child:
         child(given.child, given.seed)
-    print(f"seed {given.seed}")
+    say(f"seed {given.seed}")
     total, problems = run(given.trials, given.seed)
-    print(f"{given.trials} trials, {total:,} acknowledged, problems: {dict(problems) or 'none'}")
+    say(f"{given.trials} trials, {total:,} acknowledged, problems: {dict(problems) or 'none'}")
     return 1 if problems else 0
 
 
