@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from engine import cypher
 from engine.graph.file import Engine, GraphFailed, GraphFile, version
-from engine.graph.gathered import Gathered, Node, Relations, arrow_of, used
+from engine.graph.gathered import BUFFER_PER_ROW, Gathered, Node, Relations, arrow_of, used
 from engine.limits import Limits
 from engine.projection import Unapplied
 from engine.records import EVENTS, Record, RelationRecorded
@@ -50,11 +50,11 @@ class Graph:
     name = "graph"
 
     def __init__(self, directory: Path, *, tenant: str, engine: Engine, limits: Limits, ids: Ids) -> None:
+        self._limits = limits
+        self._ids = ids
         form = f"{engine} {version(engine)}, schema {cypher.SCHEMA}"
         self._seal = Seal(directory / "graph.seal", tenant=tenant, form=form, base=directory, pattern="graph.kuzu*")
         self._file = GraphFile(directory / "graph.kuzu", engine, limits, self._begin)
-        self._limits = limits
-        self._ids = ids
         sealed = self._seal.restore()
         if sealed is None:
             self.clear()
@@ -64,13 +64,14 @@ class Graph:
     def _start(self, position: int) -> None:
         """What is in memory before the file is opened."""
         self._position = self._taken = self._sealed = position
-        self._gathered = Gathered(Catalog())
+        self._gathered = Gathered(Catalog(), self._limits.graph_buffer // BUFFER_PER_ROW)
         self._declared: list[tuple[str, Any]] = []
         self._columns: set[str] = set()
         self._tables: set[str] = set()
         self._known: dict[int, str] = {}
         self._stale = False
         self._written = False
+        self._unsealed_rows = 0
         self._void = False
 
     def _begin(self, fresh: bool) -> None:
@@ -113,7 +114,6 @@ class Graph:
             self._taken = record.position
             if self._gathered.full:
                 self._write()
-                self._put_on_disk()
 
     def settle(self) -> None:
         self._assert_sound()
@@ -231,8 +231,12 @@ class Graph:
             # Whatever the engine or Arrow raises means the same: this store is no longer what the journal says.
             except Exception as error:
                 raise self._voided(f"records {self._position + 1} to {self._taken} were not taken") from error
+            self._unsealed_rows += work.rows
             work.empty()
         self._position = self._taken
+        if self._unsealed_rows >= work.most_rows:
+            # Until a checkpoint Ladybug keeps what was written in its page cache, and fails when that is full.
+            self._put_on_disk()
 
     def _put_on_disk(self) -> None:
         if self._position == self._sealed and not self._written:
@@ -244,7 +248,7 @@ class Graph:
             except RuntimeError as error:
                 raise self._voided("the graph's file could not be brought up to date") from error
         self._seal.write(self._position)
-        self._sealed, self._written = self._position, False
+        self._sealed, self._written, self._unsealed_rows = self._position, False, 0
 
     def _widen(self, work: Gathered) -> None:
         """Columns and tables that the work needs and that are not there."""

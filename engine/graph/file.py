@@ -22,6 +22,9 @@ T = TypeVar("T")
 _THREADS = 2
 """Of one query: more gain little on short reads, and every tenant has its own."""
 
+_LEAST_BUFFER: dict[Engine, int] = {"kuzu": 64 << 20, "ladybug": 128 << 20}
+"""Below it a million relations cannot be written: the page cache is full at a copy or a checkpoint."""
+
 _STATEMENTS = 256
 """Prepared statements kept; each shape of an item has its own."""
 
@@ -93,7 +96,7 @@ class GraphFile:
     def _open(self, *, fresh: bool) -> None:
         self._database = self._library.Database(
             str(self.path),
-            buffer_pool_size=self._limits.graph_buffer,
+            buffer_pool_size=max(self._limits.graph_buffer, _LEAST_BUFFER[self._engine]),
             max_num_threads=_THREADS,
             max_db_size=1 << (self._limits.graph_size - 1).bit_length(),  # A power of two is required.
             auto_checkpoint=False,

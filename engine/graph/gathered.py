@@ -28,9 +28,11 @@ from memql.catalog import Catalog
 
 Declaration: TypeAlias = KindDeclared | RelationKindDeclared | PropertyDeclared
 
-MOST_ROWS = 1_000_000
-"""Relations that wait at most, 40 MB: each COPY into Kùzu rewrites much of the table. A million relations of four
-kinds beside 100,000 items took 3.8 s of CPU in one go, 4.5 s by half a million, 6.1 s by a quarter."""
+BUFFER_PER_ROW = 256
+"""Bytes of the store's page cache for each relation that waits: Ladybug keeps what a transaction wrote in it.
+
+In 256 MiB a million may wait, and should, since each COPY into Kùzu rewrites much of a table: a million relations of
+four kinds and 100,000 items took 3.8 s of CPU in one go, 4.5 s by half a million and 6.1 s by a quarter."""
 
 NODE_ROWS = 5
 """A node that waits counts for so many relations, for the memory it takes."""
@@ -108,10 +110,11 @@ class Relations:
 
 
 class Gathered:
-    """The work of the next transaction. `catalog` is as after the last event taken."""
+    """The work of the next transaction. `catalog` is as after the last event taken, `rows` the size of the work."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, most_rows: int) -> None:
         self.catalog = catalog
+        self.most_rows = most_rows
         self.columns = {kind: cypher.columns_of(of.graphed()) for kind, of in catalog.kinds.items()}
         self.empty()
 
@@ -123,7 +126,7 @@ class Gathered:
         self.erased: dict[int, str] = {}
         self.relations: dict[str, Relations] = {}
         self.reweighted: dict[int, RelationRecorded] = {}
-        self._rows = 0
+        self.rows = 0
         self._characters = 0
 
     def __bool__(self) -> bool:
@@ -131,7 +134,7 @@ class Gathered:
 
     @property
     def full(self) -> bool:
-        return self._rows >= MOST_ROWS or self._characters >= MOST_CHARACTERS
+        return self.rows >= self.most_rows or self._characters >= MOST_CHARACTERS
 
     def take(self, event: Event) -> None:
         """Folds one event in. Retirement, labels' names, state and accepted losses are nothing to a graph."""
@@ -160,7 +163,7 @@ class Gathered:
                 values[column] = value
                 self._characters += len(value) if isinstance(value, str) else 0
         node = Node(event.id, event.root, event.dense, event.kind, event.labels, event.erased, values)
-        self._rows += NODE_ROWS
+        self.rows += NODE_ROWS
         if event.previous == 0 or event.root in self.nodes:
             self.nodes[event.root] = node
         else:
@@ -175,7 +178,7 @@ class Gathered:
             self.revised[event.root] = self.revised[event.root].blank()
 
     def _take_relation(self, event: RelationRecorded) -> None:
-        self._rows += 1
+        self.rows += 1
         table = cypher.table_of(event.kind)
         waiting = self.relations.get(table)
         if event.previous:
