@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from engine.columns import Columns, Mask, Numbers, Scope, load
 from engine.decide.view import NEVER
+from engine.events import RelationRecorded, RelationRetired
 from engine.index import RELATION_NUMBERS, Index
-from engine.records import Record, RelationRecorded, RelationRetired
+from engine.records import Record
 
 Direction = Literal["out", "in", "any"]
 _WIDTHS = {

@@ -5,6 +5,7 @@ import time
 from typing import Protocol
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [high + low for high in _CROCKFORD for low in _CROCKFORD]
 
 
 class Clock(Protocol):
@@ -37,7 +38,7 @@ class SystemClock:
 def ulid(at: int, entropy: bytes) -> str:
     """26 characters of Crockford's base 32: 48 bits of milliseconds, then 80 bits of chance."""
     number = (at // 1_000) << 80 | int.from_bytes(entropy[:10], "big")
-    return "".join([_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5)])
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 def mint(prefix: str, at: int, entropy: bytes) -> str:

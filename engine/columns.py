@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from engine.commands import Principal
 from engine.decide.view import NEVER
+from engine.events import ItemErased, ItemRecorded, ItemRetired, StateFolded
 from engine.index import DOMAINS, ITEM_NUMBERS, Index, odd_factors
 from engine.journal import JournalFailed
-from engine.records import ItemErased, ItemRecorded, ItemRetired, Record, StateFolded
+from engine.records import Record
 
 Numbers: TypeAlias = NDArray[np.int64]
 Mask: TypeAlias = NDArray[np.bool_]
@@ -95,10 +96,11 @@ class Columns:
         return self._columns[name][: self.count]
 
     def apply(self, record: Record) -> None:
-        for event in record.events:
+        recorded = [event for event in record.events if isinstance(event, ItemRecorded)]
+        if recorded:
+            self._add(recorded, record.position)
+        for event in record.events if len(recorded) < len(record.events) else ():
             match event:
-                case ItemRecorded():
-                    self._add(event, record.position)
                 case ItemRetired():
                     self._columns["died"][event.dense] = record.position
                 case ItemErased():
@@ -107,24 +109,24 @@ class Columns:
                     self._fold(event)
         self.position = record.position
 
-    def _add(self, event: ItemRecorded, position: int) -> None:
-        if event.dense >= len(self._columns["root"]):
+    def _add(self, events: Sequence[ItemRecorded], position: int) -> None:
+        """Adds versions, whose dense ids follow each other."""
+        first, count = events[0].dense, len(events)
+        while first + count > len(self._columns["root"]):
             for name, column in self._columns.items():
                 self._columns[name] = np.concatenate([column, np.zeros(len(column), column.dtype)])
-        columns = self._columns
-        columns["root"][event.dense] = event.root
-        columns["version"][event.dense] = event.version
-        columns["kind"][event.dense] = self.code(event.kind)
-        columns["owner"][event.dense] = self.code(event.owner)
-        columns["domain"][event.dense] = DOMAINS.index(event.domain)
-        columns["stream"][event.dense] = event.stream
-        columns["born"][event.dense] = position
-        columns["died"][event.dense] = NEVER
-        columns["valid_from"][event.dense] = event.valid_from
-        columns["valid_to"][event.dense] = event.valid_to
-        if event.previous:
-            columns["died"][event.previous] = position
-        self.count = max(self.count, event.dense + 1)
+        columns, rows = self._columns, slice(first, first + count)
+        for name in ("root", "version", "stream", "valid_from", "valid_to"):
+            columns[name][rows] = [getattr(event, name) for event in events]
+        columns["kind"][rows] = [self.code(event.kind) for event in events]
+        columns["owner"][rows] = [self.code(event.owner) for event in events]
+        columns["domain"][rows] = [DOMAINS.index(event.domain) for event in events]
+        columns["born"][rows] = position
+        columns["died"][rows] = NEVER
+        for event in events:
+            if event.previous:
+                columns["died"][event.previous] = position
+        self.count = first + count
 
     def code(self, name: str) -> int:
         if (code := self.codes.get(name)) is None:

@@ -16,23 +16,11 @@ from engine.clock import Clock, mint
 from engine.columns import Columns
 from engine.commands import Asked
 from engine.decide import Decision, ItemState, RelationState, decide
+from engine.events import ItemErased, ItemRecorded, RelationRecorded, RelationRetired, Vector, declared
 from engine.index import Index
 from engine.journal import DiskFull, Journal, JournalFailed, Outcome
 from engine.limits import Limits
-from engine.records import (
-    ItemErased,
-    ItemRecorded,
-    Receipt,
-    Record,
-    RelationRecorded,
-    RelationRetired,
-    Sealed,
-    Vector,
-    declared,
-    seal,
-    unseal,
-    without,
-)
+from engine.records import Receipt, Record, Sealed, seal, unseal, without
 from memql.catalog import Catalog
 from memql.errors import Refusal, conflict, invalid, over_limit, unavailable
 
@@ -73,14 +61,19 @@ class _Group:
     next_row: int
     records: list[Record] = field(default_factory=list)
     batch: list[Sealed] = field(default_factory=list)
-    bytes: int = 0
+    size: int = 0
+    chance: bytes = b""
+    """Chance for ids, drawn for a hundred of them at once."""
 
     @property
     def position(self) -> int:
         return self.batch[-1].position if self.batch else self.journal.position
 
     def mint(self, prefix: str) -> str:
-        return mint(prefix, self.at, self.clock.entropy(10))
+        if len(self.chance) < 10:
+            self.chance = self.clock.entropy(1_000)
+        taken, self.chance = self.chance[:10], self.chance[10:]
+        return mint(prefix, self.at, taken)
 
     def item(self, id_: str) -> ItemState | None:
         return self.index.item(id_)
@@ -129,10 +122,10 @@ class _Group:
     def take(self, record: Record) -> None:
         """Adds a decided record to the transaction and to the view."""
         sealed = seal(record, self.batch[-1].hash if self.batch else self.journal.hash, self.clock.entropy)
-        self.index.apply(record)
+        self.index.apply(record, sealed)
         self.records.append(record)
         self.batch.append(sealed)
-        self.bytes += len(sealed.header) + len(sealed.frames)
+        self.size += len(sealed.header) + len(sealed.frames)
         for event in record.events:
             self.catalog = declared(self.catalog, event)
             match event:
@@ -247,7 +240,7 @@ class Committer:
         for one in waiting:
             one.answer = _answer(group, one.asked)
             taken += 1
-            if group.bytes > self._limits.group_bytes:
+            if group.size > self._limits.group_bytes:
                 break
         if not group.batch:
             self._journal.rollback()

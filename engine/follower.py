@@ -13,39 +13,72 @@ from enum import StrEnum
 import structlog
 
 from engine.clock import Clock
+from engine.events import ItemErased
 from engine.journal import Journal, JournalFailed
 from engine.limits import Limits
 from engine.projection import Projection, Unapplied
-from engine.records import Damage, ItemErased, Record, unseal
+from engine.records import Damage, Record, unseal
 
 log = structlog.get_logger(__name__)
 
 _RECENT_RECORDS = 4_096
 _RECENT_EVENTS = 32_768
+_READ_BYTES = 2_000_000
+_READ_BATCHES = 12
+"""What is read from the journal at once, and kept for who comes after: some 50 MB while stores are rebuilt."""
+_PATIENCE = 10
+"""How many times `seal_records` may go unsealed while a projection catches up."""
 
 
-class Recent:
-    """The records committed last, as they were decided: whoever follows closely reads nothing from the disk."""
+class Source:
+    """The records that the followers of one tenant apply: those committed last as they were decided, older ones from
+    the journal, read once for all who are about as far."""
 
-    def __init__(self) -> None:
-        self._records: deque[Record] = deque()
+    def __init__(self, journal: Journal, limits: Limits) -> None:
+        self._journal = journal
+        self._limits = limits
+        self._recent: deque[Record] = deque()
         self._events = 0
+        self._read: dict[int, list[Record]] = {}
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
 
     def add(self, records: Sequence[Record]) -> None:
+        """Records that have just been committed."""
         with self._lock:
             for record in records:
-                self._records.append(record)
+                self._recent.append(record)
                 self._events += len(record.events)
-            while len(self._records) > _RECENT_RECORDS or self._events > _RECENT_EVENTS:
-                self._events -= len(self._records.popleft().events)
+            while len(self._recent) > _RECENT_RECORDS or self._events > _RECENT_EVENTS:
+                self._events -= len(self._recent.popleft().events)
 
-    def after(self, position: int, limit: int) -> list[Record]:
-        """The records behind a position, if the first of them is still here."""
+    def recent(self, position: int) -> list[Record]:
+        """Records behind a position, if the first of them is still remembered. They hold what was erased since."""
         with self._lock:
-            if not self._records or self._records[0].position > position + 1:
+            if not self._recent or self._recent[0].position > position + 1:
                 return []
-            return [record for record in self._records if record.position > position][:limit]
+            return [record for record in self._recent if record.position > position][: self._limits.apply_records]
+
+    def journaled(self, position: int) -> list[Record]:
+        """Records behind a position as the journal has them now. Who comes second waits for the first one's reading."""
+        with self._reading:
+            if (known := self._read.get(position)) is not None:
+                return known
+            records: list[Record] = []
+            for sealed in self._journal.read(position, self._limits.apply_records, _READ_BYTES):
+                record = unseal(sealed)
+                if isinstance(record, Damage):
+                    raise JournalFailed(f"the record at position {record.position} is damaged: {record.what}")
+                records.append(record)
+            self._read[position] = records
+            while len(self._read) > _READ_BATCHES:
+                del self._read[next(iter(self._read))]
+            return records
+
+    def forget(self) -> None:
+        """Nobody is behind, or something was erased: nothing that was read is kept."""
+        with self._reading:
+            self._read.clear()
 
 
 class Phase(StrEnum):
@@ -72,12 +105,12 @@ class Follower:
     whether the store's files still hold bytes of what was erased, so that only a rebuild is rid of them."""
 
     def __init__(
-        self, projection: Projection, journal: Journal, recent: Recent, clock: Clock, limits: Limits, *,
+        self, projection: Projection, journal: Journal, source: Source, clock: Clock, limits: Limits, *,
         gather_ms: int = 0, keeps_erased: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
         self.projection = projection
         self._journal = journal
-        self._recent = recent
+        self._source = source
         self._clock = clock
         self._limits = limits
         self._gather = gather_ms / 1000
@@ -171,7 +204,7 @@ class Follower:
                 elif self._behind():
                     self._step()
                     gathered_since = gathered_since or self._clock.monotonic()
-                if not self._behind() and self._due(gathered_since):
+                if self._due(gathered_since):
                     self._show()
                 if self.projection.position >= self._taken:
                     gathered_since = None
@@ -189,43 +222,40 @@ class Follower:
         return self._phase is not Phase.FAILED and self._taken < self._journal.position
 
     def _due(self, gathered_since: float | None) -> bool:
-        """What was applied is to be shown now: all of a rebuild, what somebody waits for, what has waited its time."""
-        if self._phase is not Phase.FOLLOWING:
-            return self._phase is Phase.REBUILDING and not self._rebuild
+        """What was applied is to be shown now: what somebody waits for, all of a rebuild, what has waited its time."""
         shown = self.projection.position
-        if shown >= self._taken or gathered_since is None:
+        if self._phase is Phase.REBUILDING:
+            return not self._rebuild and not self._behind()
+        if self._phase is Phase.FAILED or shown >= self._taken or gathered_since is None:
             return False
-        return shown < min(self._wanted, self._taken) or self._clock.monotonic() >= gathered_since + self._gather
+        if shown < self._wanted <= self._taken:
+            return True
+        return not self._behind() and self._clock.monotonic() >= gathered_since + self._gather
 
     def _step(self) -> None:
         # A rebuild reads the journal alone: what was erased since is still in the records as they were decided.
-        recent = self._recent if self._phase is Phase.FOLLOWING else Recent()
-        records = recent.after(self._taken, self._limits.apply_records) or self._read()
+        recent = self._source.recent(self._taken) if self._phase is Phase.FOLLOWING else []
+        records = recent or self._source.journaled(self._taken)
         self.projection.apply(records)
         self._taken = records[-1].position
         if any(isinstance(event, ItemErased) for record in records for event in record.events):
             self._be_rid_of_erased()
-        if self._taken - self._sealed >= self._limits.seal_records:
+        # A seal ends all gathering: while there is more to apply it waits, unless a crash would cost too much.
+        unsealed = self._taken - self._sealed
+        if unsealed >= self._limits.seal_records * (_PATIENCE if self._behind() else 1):
             self.projection.seal()
             self._sealed = self._taken
 
     def _be_rid_of_erased(self) -> None:
         """Erased means gone from the disk: a store that cannot let go of bytes is rebuilt at once."""
+        self._source.forget()
         self.projection.settle()
         if self._phase is Phase.FOLLOWING and self._keeps_erased():
             self.rebuild()
 
-    def _read(self) -> list[Record]:
-        records: list[Record] = []
-        for sealed in self._journal.read(self._taken, self._limits.apply_records):
-            record = unseal(sealed)
-            if isinstance(record, Damage):
-                raise JournalFailed(f"the record at position {record.position} is damaged: {record.what}")
-            records.append(record)
-        return records
-
     def _show(self) -> None:
         self.projection.settle()
+        self._source.forget()
         if self._phase is Phase.REBUILDING:
             self.projection.seal()
             self._sealed = self.projection.position

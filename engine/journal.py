@@ -132,13 +132,20 @@ class Journal:
             self._opened.append(connection)
         return connection
 
-    def read(self, after: int, limit: int) -> list[Sealed]:
-        """Up to `limit` records behind the position `after`, in order."""
+    def read(self, after: int, limit: int, most_bytes: int = 2**31) -> list[Sealed]:
+        """Up to `limit` records behind the position `after`, in order; fewer where their content passes so many bytes,
+        but at least one of those there are."""
         rows = self.reader().execute(
             "SELECT position, at, header, frames, hash FROM records WHERE position > ? ORDER BY position LIMIT ?",
             (after, limit),
         )
-        return [Sealed(*row) for row in rows]
+        found: list[Sealed] = []
+        for row in rows:
+            found.append(Sealed(*row))
+            most_bytes -= len(found[-1].frames)
+            if most_bytes <= 0:
+                break
+        return found
 
     def position_at(self, at: int) -> int:
         """The last position recorded at or before that time (0: none)."""

@@ -1,4 +1,4 @@
-"""What happened, in the past tense, and how a record of it is written: the format of the truth.
+"""How a record of what happened is written: the format of the truth.
 
 A record is a header and a frame of content for each event. The header holds structure: opaque ids, dense ids,
 kinds, times, and a salted digest of each frame. A frame holds what people wrote. So one event's content can be erased
@@ -7,15 +7,14 @@ for good, with its salt, while the chain of headers still proves that nothing el
 
 import hashlib
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 
-from memql.catalog import Catalog, Kind, Property, RelationKind
-from memql.values import FOREVER, Value, from_json, to_json
+from engine.events import EVENTS, Event, ItemRecorded, StateFolded, Vector
+from memql.values import FOREVER, from_json, to_json
 
 RECORD_VERSION = 1
 GENESIS = bytes(32)
@@ -23,179 +22,6 @@ GENESIS = bytes(32)
 
 SALT_BYTES = 16
 _ERASED = 0xFFFFFFFF
-
-
-@dataclass(frozen=True, slots=True)
-class Vector:
-    """An embedding as it was recorded: the model's id and little-endian float32 numbers."""
-
-    model: str
-    data: bytes
-
-    @property
-    def width(self) -> int:
-        return len(self.data) // 4
-
-
-@dataclass(frozen=True, slots=True)
-class ItemRecorded:
-    """A version of an item. `dense` is the version's own number, `root` the dense id of the identity's first version,
-    `previous` that of the version it follows (0: none). `stream` is the root of an event's stream (0: none)."""
-
-    tag: ClassVar[str] = "item"
-
-    id: str
-    root: int
-    dense: int
-    version: int
-    previous: int
-    kind: str
-    owner: str
-    domain: str
-    valid_from: int
-    valid_to: int = FOREVER
-    stream: int = 0
-    labels: tuple[str, ...] = ()
-    properties: Mapping[str, Value] = field(default_factory=dict)
-    vector: Vector | None = None
-    reason: str = ""
-    erased: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ItemRetired:
-    """The identity's current version `dense` is the last one; `by` is the root of what took its place (0: nothing)."""
-
-    tag: ClassVar[str] = "retired"
-
-    id: str
-    root: int
-    dense: int
-    by: int = 0
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ItemErased:
-    """The content of every version of the identity is gone, from the frames of the records at `positions` too."""
-
-    tag: ClassVar[str] = "erased"
-
-    id: str
-    root: int
-    positions: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RelationRecorded:
-    """A version of a relation between two identities. `row` is the version's number, `root` that of the first one.
-    `read_version` is the version of the target that was read, for provenance (0: not said)."""
-
-    tag: ClassVar[str] = "relation"
-
-    id: str
-    root: int
-    row: int
-    version: int
-    previous: int
-    kind: str
-    source: int
-    target: int
-    weight: float
-    valid_from: int
-    valid_to: int = FOREVER
-    read_version: int = 0
-    properties: Mapping[str, Value] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class RelationRetired:
-    tag: ClassVar[str] = "unrelated"
-
-    id: str
-    root: int
-    row: int
-
-
-@dataclass(frozen=True, slots=True)
-class KindDeclared:
-    tag: ClassVar[str] = "kind"
-
-    name: str
-    prefix: str
-    text: str
-    properties: tuple[tuple[str, str, str], ...] = ()
-    description: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RelationKindDeclared:
-    tag: ClassVar[str] = "relation_kind"
-
-    name: str
-    acyclic: bool
-    properties: tuple[tuple[str, str, str], ...] = ()
-    description: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PropertyDeclared:
-    tag: ClassVar[str] = "property"
-
-    kind: str
-    name: str
-    type: str
-    description: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LabelDeclared:
-    tag: ClassVar[str] = "label"
-
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogSet:
-    tag: ClassVar[str] = "catalog"
-
-    open: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StateFolded:
-    """Figures of many items: `set` and `add` map a name to pairs of root and value."""
-
-    tag: ClassVar[str] = "state"
-
-    set: Mapping[str, tuple[tuple[int, float], ...]]
-    add: Mapping[str, tuple[tuple[int, float], ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class LossAccepted:
-    """A person went on although the disk had lost the records after `kept` up to `lost`, whose positions are never
-    given again, and the content of some events in the records at `spoiled`."""
-
-    tag: ClassVar[str] = "loss"
-
-    kept: int
-    lost: int
-    spoiled: tuple[int, ...] = ()
-
-
-Event: TypeAlias = (
-    ItemRecorded | ItemRetired | ItemErased | RelationRecorded | RelationRetired | KindDeclared | RelationKindDeclared
-    | PropertyDeclared | LabelDeclared | CatalogSet | StateFolded | LossAccepted
-)  # fmt: skip
-
-EVENTS: Mapping[str, type[Event]] = {
-    event.tag: event
-    for event in (
-        ItemRecorded, ItemRetired, ItemErased, RelationRecorded, RelationRetired, KindDeclared, RelationKindDeclared,
-        PropertyDeclared, LabelDeclared, CatalogSet, StateFolded, LossAccepted,
-    )
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,17 +57,33 @@ class Damage:
     what: str
 
 
-_CONTENT = frozenset({"labels", "properties", "reason", "description"})
-"""Fields that hold what people wrote: they lie in the frame. All other fields lie in the header."""
+_WRITTEN = ("labels", "properties", "reason", "description")
+"""Fields that hold what people wrote: they lie in the frame, with the vector."""
+_CONTENT = frozenset({*_WRITTEN, "vector", "erased"})
+"""Fields that are not structure; all others lie in the header."""
+_LISTS = ("labels", "positions", "spoiled")
 
 
 def _structure(event: Event) -> dict[str, Any]:
-    fields: dict[str, Any] = {"t": event.tag}
-    for name in event.__slots__:
-        value = getattr(event, name)
-        if name not in _CONTENT and name not in ("vector", "erased"):
-            fields[name] = value
-    if isinstance(event, ItemRecorded | RelationRecorded) and event.valid_to == FOREVER:
+    if isinstance(event, ItemRecorded):  # nearly every event is one, so its fields are written out
+        fields: dict[str, Any] = {
+            "t": "item",
+            "id": event.id,
+            "root": event.root,
+            "dense": event.dense,
+            "version": event.version,
+            "previous": event.previous,
+            "kind": event.kind,
+            "owner": event.owner,
+            "domain": event.domain,
+            "valid_from": event.valid_from,
+            "valid_to": event.valid_to,
+            "stream": event.stream,
+        }
+    else:
+        fields = {"t": event.tag}
+        fields |= {name: getattr(event, name) for name in event.__slots__ if name not in _CONTENT}
+    if fields.get("valid_to") == FOREVER:
         del fields["valid_to"]
     return fields
 
@@ -249,9 +91,11 @@ def _structure(event: Event) -> dict[str, Any]:
 def _content(event: Event) -> bytes:
     """The frame's bytes: the length of the JSON, the JSON, then the vector's numbers."""
     content: dict[str, Any] = {}
-    for name in event.__slots__:
-        if name in _CONTENT and (value := getattr(event, name)):
-            content[name] = to_json(dict(value)) if isinstance(value, Mapping) else value
+    for name in _WRITTEN:
+        if value := getattr(event, name, None):
+            content[name] = value
+    if isinstance(properties := content.get("properties"), Mapping):
+        content["properties"] = {name: to_json(value) for name, value in properties.items()}
     numbers = b""
     if isinstance(event, ItemRecorded) and event.vector:
         content["model"] = event.vector.model
@@ -262,25 +106,33 @@ def _content(event: Event) -> bytes:
     return struct.pack("<I", len(text)) + text + numbers
 
 
+def content_of(frame: bytes) -> bytes:
+    """The JSON of a frame's content, without the vector behind it; nothing where there is none."""
+    return frame[4 : 4 + int.from_bytes(frame[:4], "little")]
+
+
 def _revive(structure: dict[str, Any], content: bytes | None) -> Event:
     """The event from its structure and content; content that was erased leaves it empty."""
-    fields = dict(structure)
-    kind = EVENTS[fields.pop("t")]
+    kind = EVENTS[structure.pop("t")]
     if content:
-        (length,) = struct.unpack_from("<I", content)
-        written = orjson.loads(content[4 : 4 + length])
-        if model := written.pop("model", None):
-            fields["vector"] = Vector(model, content[4 + length :])
-        fields |= {name: from_json(value) if name == "properties" else value for name, value in written.items()}
-    for name, value in fields.items():
-        if isinstance(value, list):
-            fields[name] = tuple(tuple(pair) if isinstance(pair, list) else pair for pair in value)
-    if kind is StateFolded:
+        text = content_of(content)
+        written = orjson.loads(text)
+        if "model" in written:
+            written["vector"] = Vector(written.pop("model"), content[4 + len(text) :])
+        if isinstance(properties := written.get("properties"), dict):
+            written["properties"] = {name: from_json(value) for name, value in properties.items()}
+        structure |= written
+    for name in _LISTS:
+        if name in structure:
+            structure[name] = tuple(structure[name])
+    if kind is ItemRecorded:
+        structure["erased"] = content is None
+    elif kind is StateFolded:
         for name in ("set", "add"):
-            fields[name] = {key: tuple(map(tuple, pairs)) for key, pairs in fields[name].items()}
-    if content is None and kind is ItemRecorded:
-        fields["erased"] = True
-    return kind(**fields)
+            structure[name] = {key: tuple(map(tuple, pairs)) for key, pairs in structure[name].items()}
+    elif isinstance(declared := structure.get("properties"), list):
+        structure["properties"] = tuple(map(tuple, declared))
+    return kind(**structure)
 
 
 def digest(salt: bytes, content: bytes) -> bytes:
@@ -415,23 +267,3 @@ class Receipt:
     at: int
     ids: tuple[str, ...]
     repeated: bool = field(default=False, compare=False)
-
-
-def declared(catalog: Catalog, event: Event) -> Catalog:
-    """The catalog after the event; the same one where the event declares nothing."""
-    match event:
-        case KindDeclared(name, prefix, text, properties, description):
-            return catalog.with_kind(Kind(name, prefix, None, text, _named(properties), description))
-        case RelationKindDeclared(name, acyclic, properties, description):
-            return catalog.with_relation(RelationKind(name, description, acyclic, False, _named(properties)))
-        case PropertyDeclared(kind, name, of, description):
-            return catalog.with_property(kind, Property(name, of, description))
-        case LabelDeclared(label):
-            return catalog.with_label(label)
-        case CatalogSet(is_open):
-            return catalog.opened(is_open)
-    return catalog
-
-
-def _named(properties: Sequence[tuple[str, str, str]]) -> Mapping[str, Property]:
-    return MappingProxyType({name: Property(name, of, description) for name, of, description in properties})

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from engine import head
 from engine.clock import Clock
+from engine.events import ItemErased, LossAccepted
 from engine.index import Index
 from engine.journal import APPLICATION_ID, SCHEMA_VERSION, UNREADABLE, Journal, connect, create, last_of
-from engine.records import GENESIS, Damage, ItemErased, LossAccepted, Record, seal, spare
+from engine.records import GENESIS, Damage, Record, seal, spare
 from engine.salvage import HEAD, JOURNAL, SUSPECT, fits, make_names_durable, read_only, rebuild, uid_of, walk
 from engine.seal import read_seal
 
@@ -253,7 +254,7 @@ def accept_loss(directory: Path, clock: Clock, actor: str) -> Recovery:
         )
         sealed = seal(record, journal.hash, clock.entropy)
         journal.begin()
-        index.apply(record)
+        index.apply(record, sealed)
         journal.append([sealed])
     return Recovery(kept, lost, spoiled, evidence)
 

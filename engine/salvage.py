@@ -10,9 +10,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from engine import head
+from engine.events import ItemErased, LossAccepted
 from engine.index import Index
 from engine.journal import UNREADABLE, JournalFailed, connect, create
-from engine.records import GENESIS, Damage, ItemErased, LossAccepted, Record, Sealed, chain, spare, unseal
+from engine.records import GENESIS, Damage, Record, Sealed, chain, spare, unseal
 
 JOURNAL, HEAD = "journal.db", "journal.head"
 SUSPECT = "journal.suspect"
@@ -101,7 +102,7 @@ def rebuild(
                 "INSERT INTO records VALUES (?, ?, ?, ?, ?)",
                 (sealed.position, sealed.at, sealed.header, sealed.frames, sealed.hash),
             )
-            index.apply(record)
+            index.apply(record, sealed)
             kept = sealed.position
             if not whole:
                 spoiled.append(sealed.position)

@@ -16,13 +16,14 @@ from engine.clock import Clock
 from engine.columns import Columns
 from engine.commands import Asked, Command, Principal
 from engine.committer import Committer, Waiting
-from engine.follower import Follower, Phase, Recent, Status
+from engine.events import declared
+from engine.follower import Follower, Phase, Source, Status
 from engine.graph import Graph
 from engine.index import Index
 from engine.journal import UNREADABLE, Journal, JournalFailed
 from engine.limits import Limits
 from engine.reader import Reader
-from engine.records import Receipt, Record, declared, unseal
+from engine.records import Receipt, Record, unseal
 from engine.recovery import Damaged, open_journal, rebuild_index
 from engine.salvage import SUSPECT
 from engine.texts import Texts
@@ -66,8 +67,8 @@ class Tenant:
         self.graph = Graph(directory, tenant=uid, engine=engine, limits=limits, ids=self._ids)
         self.vectors = Vectors(directory, tenant=uid, limits=limits)
         self.texts = Texts(directory, tenant=uid, limits=limits)
-        self._recent = Recent()
-        follow = partial(Follower, journal=journal, recent=self._recent, clock=clock, limits=limits)
+        self._source = Source(journal, limits)
+        follow = partial(Follower, journal=journal, source=self._source, clock=clock, limits=limits)
         self._followers: dict[Store, Follower] = {
             "graph": follow(self.graph, keeps_erased=lambda: self.graph.stale_bytes),
             "vectors": follow(self.vectors),
@@ -104,7 +105,7 @@ class Tenant:
 
     def _told(self, records: Sequence[Record]) -> None:
         """Each group of records, when it is durable: stores follow, and who waits for a position is woken."""
-        self._recent.add(records)
+        self._source.add(records)
         for follower in self._followers.values():
             follower.notify()
         with self._told_of:

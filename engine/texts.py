@@ -36,9 +36,10 @@ from tantivy import (
     Tokenizer,
 )
 
+from engine.events import Event, ItemErased, ItemRecorded, KindDeclared, declared
 from engine.limits import Limits
 from engine.projection import Unapplied
-from engine.records import Event, ItemErased, ItemRecorded, KindDeclared, Record, declared
+from engine.records import Record
 from engine.seal import Seal
 from memql.catalog import KINDS, Catalog, Kind
 
@@ -93,11 +94,13 @@ _words, _content_words = _analyzer(), _analyzer(*FUNCTION_WORDS)
 
 def searchable(catalog: Catalog, item: ItemRecorded) -> str:
     """The text by which the item is found; composed, or a letter and its accent would be two words."""
-    parts = [catalog.text_of(item.kind, item.properties)]
-    for name in ("aliases", "tags"):
-        listed = item.properties.get(name)
+    properties = item.properties
+    parts = [catalog.text_of(item.kind, properties)]
+    for name in ("aliases", "tags") if "tags" in properties or "aliases" in properties else ():
+        listed = properties.get(name)
         parts += [part for part in listed if isinstance(part, str)] if isinstance(listed, list) else []
-    return unicodedata.normalize("NFC", "\n".join(filter(None, parts)))
+    joined = "\n".join(filter(None, parts))
+    return joined if joined.isascii() else unicodedata.normalize("NFC", joined)
 
 
 @contextmanager

@@ -180,8 +180,14 @@ def _not_a(value: object, of: str) -> Misfit:
     return Misfit(f"a value of type {of} is expected, not {given}")
 
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""Types that are the same in JSON: nearly every value."""
+
+
 def to_json(value: "Value") -> Any:
     """The value in plain JSON. What JSON lacks is written as a map of one `$type` key; such keys are escaped."""
+    if type(value) in _PLAIN:
+        return value
     match value:
         case datetime():
             return {"$datetime": iso(micros(value))}
@@ -197,6 +203,8 @@ def to_json(value: "Value") -> Any:
 
 def from_json(data: Any) -> "Value":
     """The inverse of `to_json`."""
+    if type(data) in _PLAIN:
+        return data  # type: ignore[no-any-return]
     match data:
         case {"$datetime": str(text), **rest} if not rest:
             return datetime.fromisoformat(text)

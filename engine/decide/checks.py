@@ -11,8 +11,8 @@ from datetime import datetime
 import orjson
 
 from engine.commands import Embedding, Values
+from engine.events import Vector
 from engine.limits import Limits
-from engine.records import Vector
 from memql.catalog import PROPERTY_NAME, RESERVED, Catalog, Property
 from memql.errors import Problem, Reason, Refusal, nearest, over_limit
 from memql.values import FOREVER, Misfit, Value, conform, micros, text_misfit, to_json
@@ -46,7 +46,7 @@ class Checks:
 
     def text(self, given: str, place: str) -> None:
         """Text that people read and search: not empty, of bounded length, without control characters."""
-        if not given.strip():
+        if not given or given.isspace():
             self.add("EMPTY", "there is no text here", place, "write something, or leave the whole entry away")
         elif self.within("text_characters", len(given), place) and (misfit := text_misfit(given)):
             self.add("BAD_CHARACTER", misfit.message, place, "take it out")

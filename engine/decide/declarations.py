@@ -16,14 +16,7 @@ from engine.commands import (
 )
 from engine.decide.checks import Checks
 from engine.decide.view import Decision, View
-from engine.records import (
-    CatalogSet,
-    KindDeclared,
-    LabelDeclared,
-    PropertyDeclared,
-    RelationKindDeclared,
-    StateFolded,
-)
+from engine.events import CatalogSet, KindDeclared, LabelDeclared, PropertyDeclared, RelationKindDeclared, StateFolded
 from memql.catalog import KIND_NAME, PREFIX, PROPERTY_NAME, RELATION_NAME, RESERVED, STATE, Kind, RelationKind
 from memql.errors import Refusal, conflict, invalid, nearest, not_found
 from memql.values import TYPES

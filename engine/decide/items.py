@@ -15,7 +15,7 @@ from engine.commands import (
 )
 from engine.decide.checks import Checks
 from engine.decide.view import Decision, ItemState, View
-from engine.records import Event, ItemErased, ItemRecorded, ItemRetired, RelationRecorded
+from engine.events import Event, ItemErased, ItemRecorded, ItemRetired, RelationRecorded
 from memql.catalog import NAME, STATUSES, Property, RelationKind
 from memql.errors import Refusal, conflict, invalid, nearest, not_found
 from memql.values import Value

@@ -4,7 +4,7 @@ from engine.commands import Principal, Relate, RetireRelation, ReviseRelation
 from engine.decide.checks import Checks
 from engine.decide.items import held, relation_kind, retired
 from engine.decide.view import Decision, ItemState, RelationState, View
-from engine.records import RelationRecorded, RelationRetired
+from engine.events import RelationRecorded, RelationRetired
 from memql.catalog import RelationKind
 from memql.errors import Refusal, conflict, invalid, not_found, over_limit
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from engine.commands import EventInput, OpenStream, Principal, RecordEvents
 from engine.decide.checks import Checks
 from engine.decide.view import Decision, ItemState, View
-from engine.records import ItemRecorded
+from engine.events import ItemRecorded
 from memql.catalog import Kind
 from memql.errors import Refusal, conflict, invalid, not_found
 from memql.values import Value
@@ -79,7 +79,8 @@ def record_events(view: View, command: RecordEvents, by: Principal) -> Decision 
             if reply_to is None:
                 hint = "an event's id, or an external key in this stream"
                 checks.add("NOT_FOUND", f"no event `{given.reply_to[:80]}`", f"{place}reply_to", hint)
-            properties["reply_to"] = reply_to
+            else:
+                properties["reply_to"] = reply_to
         if given.external_key is not None:
             twin = by_key.get(given.external_key) or _twin(view, target.root, given.external_key)
             if twin is not None:
@@ -95,7 +96,7 @@ def record_events(view: View, command: RecordEvents, by: Principal) -> Decision 
         dense = view.next_dense + len(recorded)
         event = ItemRecorded(
             view.mint("evt"), dense, dense, 1, 0, "Event", target.owner, target.domain, occurred,
-            stream=target.root, properties={k: v for k, v in properties.items() if v is not None},
+            stream=target.root, properties=properties,
         )  # fmt: skip
         recorded.append(event)
         ids.append(event.id)
@@ -129,13 +130,10 @@ def _properties(view: View, checks: Checks, kind: Kind, given: EventInput, place
     checks.name(given.author, f"{place}author")
     checks.name(given.external_key, f"{place}external_key")
     checks.share(given.importance, f"{place}importance")
-    properties: dict[str, Value] = {
-        "content": given.content,
-        "role": given.role,
-        "author": given.author,
-        "external_key": given.external_key,
-        "importance": given.importance,
-    }
+    properties: dict[str, Value] = {"content": given.content}
+    for name in ("role", "author", "external_key", "importance"):
+        if (value := getattr(given, name)) is not None:
+            properties[name] = value
     if given.metadata:
         properties |= checks.properties("Event", kind.properties, {"metadata": given.metadata}, place)
         checks.size(properties, f"{place}metadata")

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from engine.events import Event, Vector
 from engine.limits import Limits
-from engine.records import Event, Vector
 from memql.catalog import Catalog
 from memql.values import FOREVER, Value
 

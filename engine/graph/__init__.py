@@ -16,11 +16,12 @@ import orjson
 import pyarrow as pa
 
 from engine import cypher
+from engine.events import EVENTS, RelationRecorded
 from engine.graph.file import Engine, GraphFailed, GraphFile, version
 from engine.graph.gathered import BUFFER_PER_ROW, Gathered, Node, Relations, arrow_of, used
 from engine.limits import Limits
 from engine.projection import Unapplied
-from engine.records import EVENTS, Record, RelationRecorded
+from engine.records import Record
 from engine.seal import Seal
 from memql.catalog import KINDS, Catalog
 from memql.values import Misfit, Value, conform

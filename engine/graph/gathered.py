@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from engine import cypher
-from engine.records import (
+from engine.events import (
     Event,
     ItemErased,
     ItemRecorded,
@@ -158,8 +158,8 @@ class Gathered:
     def _take_item(self, event: ItemRecorded) -> None:
         values = {}
         for column, of in self.columns.get(event.kind, {}).items():
-            value = cypher.stored(event.properties.get(of.name), of.type)
-            if value is not None:
+            given = event.properties.get(of.name)
+            if given is not None and (value := cypher.stored(given, of.type)) is not None:
                 values[column] = value
                 self._characters += len(value) if isinstance(value, str) else 0
         node = Node(event.id, event.root, event.dense, event.kind, event.labels, event.erased, values)

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.events import ItemErased, ItemRecorded
 from engine.limits import Limits
 from engine.projection import Unapplied
-from engine.records import ItemErased, ItemRecorded, Record
+from engine.records import Record
 from engine.seal import Seal
 from engine.vectors.nearest import NO_HITS, Dense, Hits, Mask, Query, Scores
 from engine.vectors.space import APPEND_ROWS, Space

@@ -13,8 +13,8 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.events import ItemRecorded
 from engine.projection import Unapplied
-from engine.records import ItemRecorded
 from engine.vectors.nearest import (
     NO_HITS,
     Dense,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from engine.records import (
+from engine.events import (
     CatalogSet,
     Event,
     ItemErased,
@@ -16,12 +16,12 @@ from engine.records import (
     LabelDeclared,
     LossAccepted,
     PropertyDeclared,
-    Record,
     RelationKindDeclared,
     RelationRecorded,
     RelationRetired,
     StateFolded,
 )
+from engine.records import Record
 
 MARK = "zqx9"
 """Part of every text that a person wrote in this world."""

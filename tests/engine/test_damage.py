@@ -21,9 +21,10 @@ from engine.commands import (
     Remember,
     ReviseItem,
 )
+from engine.events import LossAccepted
 from engine.journal import UNREADABLE
 from engine.limits import Limits
-from engine.records import LossAccepted, Record, unseal
+from engine.records import Record, unseal
 from engine.recovery import Damaged, accept_loss, open_journal, rebuild_index, verify
 from tests.engine.conftest import Ledger, SteppingClock
 

@@ -93,7 +93,9 @@ def seen(reader: Reader) -> dict[str, Any]:
         "sources": [[source.id for source in reader.sources(item.root)] for item in items],
         "near": [(hit.item.dense, round(hit.score, 5)) for hit in near],
         # Which texts match is as it was; how they rank uses the index's statistics of now.
-        "found": {word: sorted(hit.item.dense for hit in hits) for word, hits in found.items() if isinstance(hits, list)},
+        "found": {
+            word: sorted(hit.item.dense for hit in hits) for word, hits in found.items() if isinstance(hits, list)
+        },
     }
 
 
@@ -165,7 +167,10 @@ def test_a_command_repeated_is_the_command_once(steps: list[Step], every: int) -
         for command, by, key, first in asked:
             again = tenant.write_now(command, by, key)
             if again != first:
-                assert first.position == getattr(again, "position", None) or not _recorded(tenant, first), (again, first)
+                assert first.position == getattr(again, "position", None) or not _recorded(tenant, first), (
+                    again,
+                    first,
+                )
         assert held(tenant) == before
         assert tenant.position == position
 
@@ -226,7 +231,16 @@ def test_the_stepping_clock_never_repeats() -> None:
 @pytest.mark.timeout(600)
 def test_the_laws_hold_on_ladybug() -> None:
     """The two graph engines cannot share a process; their laws can."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(Path(__file__).relative_to(ROOT))]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        str(Path(__file__).relative_to(ROOT)),
+    ]
     environment = os.environ | {"MEMQL_TEST_GRAPH": "ladybug"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4_000:] + done.stderr[-2_000:]

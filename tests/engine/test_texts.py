@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from engine.events import CatalogSet, Event, ItemErased, ItemRecorded, ItemRetired, KindDeclared
 from engine.limits import Limits
 from engine.projection import Projection, Unapplied
-from engine.records import CatalogSet, Event, ItemErased, ItemRecorded, ItemRetired, KindDeclared, Record
+from engine.records import Record
 from engine.texts import Texts
 
 WORDS = ("amber", "birch", "cobalt", "dune", "ember", "fjord", "grove", "harbor", "iris", "juniper")

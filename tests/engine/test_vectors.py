@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
+from engine.events import Event, ItemErased, ItemRecorded, Vector
 from engine.limits import Limits
 from engine.projection import Projection, Unapplied
-from engine.records import Event, ItemErased, ItemRecorded, Record, Vector
+from engine.records import Record
 from engine.vectors import Vectors
 from memql.errors import Refusal
 
