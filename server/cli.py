@@ -1,23 +1,16 @@
 """The command `memql`. Each command says what it did, and only by printing; what it works with is built elsewhere.
 
-Stores and servers are imported inside the commands that use them: `--help` and a mistake in a flag answer at once.
+Stores, servers and settings are imported inside the commands that use them: `--help` answers at once.
 """
 
-import os
 import sys
-from enum import IntEnum
-from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from contextlib import closing, suppress
+from typing import Annotated, Literal
 
-import orjson
 import typer
-from rich.console import Console
-from rich.padding import Padding
-from rich.text import Text
 
-from memql.errors import Problem, Refusal
-from server import __version__
-from server.settings import Loaded, fields, load, value_of, variable
+from server import __version__, upkeep
+from server.options import Config, Data, Host, Others, Port, settle, show, stop
 
 app = typer.Typer(
     add_completion=False,
@@ -26,29 +19,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_show_locals=False,
 )
-
-
-class Exit(IntEnum):
-    """What a command's exit code says; scripts may rely on it."""
-
-    OK = 0
-    FAILED = 1
-    USAGE = 2
-    DAMAGE = 3
-
-
-Config = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Settings file, in place of memql.toml or $MEMQL_CONFIG.")
-]
-Data = Annotated[str | None, typer.Option(metavar="DIR", help="Directory of all tenants.")]
-Host = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Address to listen on.")]
-Port = Annotated[str | None, typer.Option(metavar="NUMBER", help="Port to listen on.")]
-Others = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="NAME=VALUE", help="Any other setting, such as limits.read_rows=500. May be repeated."
-    ),
-]
 
 
 def _print_version(asked: bool) -> None:
@@ -73,6 +43,42 @@ def memql(
 
 
 @app.command()
+def serve(
+    config: Config = None, data: Data = None, host: Host = None, port: Port = None, others: Others = None
+) -> None:
+    """Serve GraphQL to this machine, until Ctrl-C.
+
+    Prints the address, the data directory, and a first request to paste.
+    """
+    from memql.errors import Problem
+
+    settings = settle(config, data, host, port, others).settings
+    from server.listener import listen
+
+    listener = listen(settings.host, settings.port)
+    if isinstance(listener, Problem):
+        stop([listener])
+    with closing(listener), upkeep.locked(settings, "serve"):
+        from server import app, telemetry
+
+        telemetry.configure(settings.log_format, settings.log_level, sys.stderr)
+        address, number = listener.getsockname()[:2]
+        url = f"http://{f'[{address}]' if ':' in address else address}:{number}"
+
+        def started() -> None:
+            typer.echo(
+                f"MemQL {__version__} serves {url}/graphql\n"
+                f"data in {settings.data}\n"
+                f"try it:\n  {app.example(f'{url}/graphql')}\n"
+                "Ctrl-C stops it."
+            )
+            sys.stdout.flush()
+
+        with suppress(KeyboardInterrupt):
+            app.serve(settings, listener, started)
+
+
+@app.command()
 def settings(
     config: Config = None,
     data: Data = None,
@@ -82,6 +88,8 @@ def settings(
     form: Annotated[Literal["text", "json"], typer.Option("--format", help="How to print.")] = "text",
 ) -> None:
     """Print every setting: its value, where it came from, and why it is there."""
+    from server.settings import fields, value_of, variable
+
     loaded = settle(config, data, host, port, others)
     rows = [
         {
@@ -94,36 +102,22 @@ def settings(
         for name, info in fields()
     ]
     if form == "json":
-        sys.stdout.buffer.write(orjson.dumps(rows, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        show(rows, form)
         return
-    console = Console()
     for row in rows:
-        console.print(Text.assemble((str(row["name"]), "bold"), f" = {row['value']}  ", (str(row["origin"]), "dim")))
-        console.print(Padding(Text(str(row["reason"]), "dim"), (0, 0, 0, 4)))
+        name, origin = typer.style(row["name"], bold=True), typer.style(row["origin"], dim=True)
+        typer.echo(f"{name} = {row['value']}  {origin}\n    {typer.style(row['reason'], dim=True)}")
 
 
-def settle(
-    config: str | None, data: str | None, host: str | None, port: str | None, others: list[str] | None
-) -> Loaded:
-    """The settings for one command, or the end of it with all that is wrong with them."""
-    named = {"--config": config, "--data": data, "--host": host, "--port": port}
-    flags = {flag: value for flag, value in named.items() if value is not None}
-    for each in others or []:
-        name, equals, value = each.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"{each!r} has no value: write NAME=VALUE", param_hint="--set")
-        flags[f"--set {name.strip()}"] = value.strip()
-    loaded = load(flags, os.environ, Path.cwd())
-    if isinstance(loaded, Refusal):
-        stop(loaded.problems)
-    return loaded
+@app.command()
+def schema() -> None:
+    """Print the GraphQL schema in its own language."""
+    from server.schema import printed
+
+    typer.echo(printed(), nl=False)
 
 
-def stop(problems: tuple[Problem, ...], code: Exit = Exit.FAILED) -> NoReturn:
-    """Ends the command with one line for each problem."""
-    for problem in problems:
-        typer.echo(f"memql: {problem}", err=True)
-    raise typer.Exit(code)
+app.add_typer(upkeep.app)
 
 
 def main() -> None:

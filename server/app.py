@@ -1,0 +1,174 @@
+"""The server: the one place where things are put together, and where they are taken apart again.
+
+Answers only to this machine's own names, or a page of another site could reach it through a name that was made to lead
+here.
+"""
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from html import escape
+
+import orjson
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from engine.clock import Clock, SystemClock, ulid
+from engine.tenants import Tenants
+from server import __version__
+from server.context import LOCAL, Desk
+from server.endpoint import TENANT_HEADER, Endpoint
+from server.health import livez, readyz
+from server.listener import is_local
+from server.responses import OUR_MISTAKE, error_response
+from server.settings import Settings
+
+log = structlog.get_logger("memql")
+
+SHUTDOWN_SECONDS = 10
+"""How long requests that are being answered have when the server is told to stop."""
+
+_REQUEST_ID = re.compile(r"[\w.:-]{1,100}\Z", re.ASCII)
+
+
+def make_app(settings: Settings, tenants: Tenants, clock: Clock) -> Starlette:
+    """The application on tenants that are there; it closes them when it ends."""
+    desk = Desk(tenants)
+    endpoint = Endpoint(desk, LOCAL, settings.tenant, settings.requests)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        # Reads that wait for a position hold a thread each: Python's usual handful would be all taken at once.
+        readers = ThreadPoolExecutor(settings.requests.threads, thread_name_prefix="read")
+        asyncio.get_running_loop().set_default_executor(readers)
+        yield
+        await asyncio.to_thread(tenants.close)
+
+    app = Starlette(
+        routes=[
+            Route("/graphql", endpoint),
+            Route("/livez", livez),
+            Route("/readyz", readyz),
+            Route("/", welcome),
+        ],
+        exception_handlers={HTTPException: _not_here},
+        lifespan=lifespan,
+    )
+    app.state.desk, app.state.graph_engine = desk, settings.graph_engine
+    app.add_middleware(Requests, clock=clock)
+    return app
+
+
+class Requests:
+    """Gives each request an id, writes one line about it, and refuses those that call this machine by another name."""
+
+    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+        self._app = app
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        given = request.headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.match(given) else ulid(self._clock.now(), self._clock.entropy(10))
+        request.state.request_id = request_id
+        began, status = self._clock.monotonic(), 0
+
+        async def answering(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._answerer(request)(scope, receive, answering)
+            except Exception as error:
+                log.error("a request failed", exc_info=error)
+                if not status:
+                    await error_response(500, "INTERNAL", OUR_MISTAKE, request_id)(scope, receive, answering)
+            milliseconds = round((self._clock.monotonic() - began) * 1000, 1)
+            log.info(
+                "request",
+                method=request.method,
+                path=request.url.path,
+                status=status,
+                ms=milliseconds,
+                tenant=request.headers.get(TENANT_HEADER),
+            )
+
+    def _answerer(self, request: Request) -> ASGIApp:
+        if is_local(request.url.hostname or ""):
+            return self._app
+        message = "this server answers only to this machine's own names, such as localhost"
+        return error_response(421, "WRONG_HOST", message, request.state.request_id)
+
+
+async def _not_here(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = {404: "there is nothing here; GraphQL is at /graphql", 405: "not by this method"}.get(error.status_code)
+    return error_response(error.status_code, "NOT_HERE", message or "bad request", request.state.request_id)
+
+
+# Being reached
+
+
+def example(url: str) -> str:
+    """A first request, as a command that works when it is pasted."""
+    mutation = (
+        'mutation { recordEvents(input: {stream: "hello", events: [{content: "Ada prefers tea."}]}) '
+        "{ ... on Receipt { position ids } ... on Error { message } } }"
+    )
+    body = orjson.dumps({"query": mutation}).decode()
+    return f"curl -s {url} -H 'content-type: application/json' -d '{body}'"
+
+
+async def welcome(request: Request) -> Response:
+    """What a browser is shown: where GraphQL is. No script, and nothing from another host."""
+    url = f"{request.base_url}graphql"
+    return HTMLResponse(
+        "<!doctype html><html lang=en><meta charset=utf-8><title>MemQL</title>"
+        "<style>body{font:1rem/1.5 system-ui;max-width:50rem;margin:4rem auto;padding:0 1rem}"
+        "pre{white-space:pre-wrap;background:whitesmoke;color:black;padding:1rem}</style>"
+        f"<h1>MemQL {__version__}</h1><p>GraphQL is at <code>{escape(url)}</code>. A first request:</p>"
+        f"<pre>{escape(example(url))}</pre><p>How it is: <a href=/readyz>/readyz</a>.</p></html>",
+        headers={"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"},
+    )
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._told = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._told()
+
+
+def serve(settings: Settings, listener: socket.socket, started: Callable[[], None]) -> None:
+    """Serves until it is told to stop; then lets what is being answered end, and closes every tenant."""
+    clock = SystemClock()
+    tenants = Tenants(settings.data, clock=clock, limits=settings.limits, engine=settings.graph_engine)
+    config = uvicorn.Config(
+        make_app(settings, tenants, clock),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        lifespan="on",
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    _Server(config, started).run(sockets=[listener])

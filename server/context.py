@@ -1,0 +1,125 @@
+"""What one request works with: the tenant it names, who it acts for, and the words for what it is refused.
+
+The only place where GraphQL meets a tenant. Resolvers say what they want; who may see it, as of when and at which
+position is decided beneath, in the tenant's scope.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from graphql import GraphQLError
+
+from engine.commands import Command, Principal
+from engine.reader import Reader
+from engine.records import Receipt
+from engine.tenant import Store, Tenant
+from engine.tenants import Tenants
+from memql.errors import Reason, Refusal
+from server.answers import Answer
+
+LOCAL = Principal("local", admin=True)
+"""Whoever sits at this machine, for as long as nobody has to log in and nobody else can reach the server."""
+
+T = TypeVar("T")
+
+
+class Refused(GraphQLError):
+    """A refusal where the answer has no place for one: an error of the whole field, in our words."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        problems = [
+            {"code": problem.code, "message": problem.message, "place": problem.place, "hint": problem.hint}
+            for problem in refusal.problems
+        ]
+        extensions = {"code": refusal.problems[0].code, "reason": refusal.reason.value, "problems": problems}
+        super().__init__("; ".join(problem.message for problem in refusal.problems), extensions=extensions)
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """As of when a read is, and which position it waits for. `time` and `position` are two ways to say as of when;
+    `valid_at` None means whenever it is valid."""
+
+    time: int | None = None
+    position: int | None = None
+    valid_at: int | Literal["now"] | None = "now"
+    at_least: int = 0
+
+
+class Desk:
+    """The tenants as requests use them, and what became of those that would not open."""
+
+    def __init__(self, tenants: Tenants) -> None:
+        self.tenants = tenants
+        self.damaged: dict[str, Refusal] = {}
+
+    async def take(self, name: str, *, create: bool) -> Tenant | Refusal:
+        """The tenant, held open until it is given back. Opening one takes up to seconds, so it is left to a thread."""
+        tenant = await asyncio.to_thread(self.tenants.acquire, name, create=create)
+        if isinstance(tenant, Tenant):
+            self.damaged.pop(name, None)
+        elif tenant.reason is Reason.UNAVAILABLE:
+            self.damaged[name] = tenant
+        return tenant
+
+    async def give_back(self, tenant: Tenant) -> None:
+        if tenant.suspect:  # the last user of such a one closes it
+            await asyncio.to_thread(self.tenants.release, tenant.name)
+        else:
+            self.tenants.release(tenant.name)
+
+
+class Context:
+    """One request. Takes its tenant at the first need of it and keeps it until `close`."""
+
+    def __init__(self, desk: Desk, tenant: str, by: Principal, rows: int) -> None:
+        self.by = by
+        self._desk = desk
+        self._name = tenant
+        self._rows = rows
+        self._tenant: Tenant | None = None
+        self._taking = asyncio.Lock()
+
+    async def tenant(self, *, create: bool = False) -> Tenant | Refusal:
+        async with self._taking:
+            if self._tenant is None:
+                taken = await self._desk.take(self._name, create=create)
+                if isinstance(taken, Refusal):
+                    return taken
+                self._tenant = taken
+            return self._tenant
+
+    async def close(self) -> None:
+        if self._tenant:
+            await self._desk.give_back(self._tenant)
+
+    async def write(self, command: Command, key: str | None) -> Receipt | Refusal:
+        tenant = await self.tenant(create=True)
+        return tenant if isinstance(tenant, Refusal) else await tenant.write(command, self.by, key)
+
+    async def read(self, ask: Callable[[Answer], T], when: When, needs: Iterable[Store] = ()) -> T:
+        """What `ask` gathers in one read; `Refused` where there is a reason against it."""
+        tenant = await self.tenant()
+        if isinstance(tenant, Refusal):
+            raise Refused(tenant)
+        as_of = when.position
+        if when.time is not None:
+            as_of = await asyncio.to_thread(tenant.position_at, when.time)
+        answer = await tenant.read(
+            lambda reader: self._gather(ask, reader),
+            self.by,
+            needs=needs,
+            at_least=when.at_least,
+            as_of=as_of,
+            valid_at=when.valid_at,
+        )
+        if isinstance(answer, Refusal):
+            raise Refused(answer)
+        return answer
+
+    def _gather(self, ask: Callable[[Answer], T], reader: Reader) -> T | Refusal:
+        answer = Answer(reader, self._rows)
+        found = ask(answer)
+        return answer.refusal or found

@@ -1,0 +1,109 @@
+"""The GraphQL endpoint: one operation over HTTP, as the GraphQL-over-HTTP specification has it.
+
+Refuses what is too long before it is read, and lets no message of Python or of a library out. Changes come by POST with
+a JSON body alone, which no page of another site can send without asking first.
+"""
+
+import json
+from typing import Any
+
+import orjson
+from cross_web import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+from strawberry.asgi import GraphQL
+from strawberry.http import GraphQLHTTPResponse
+from strawberry.types import ExecutionResult
+
+from engine.commands import Principal
+from server.context import Context, Desk
+from server.responses import error_response
+from server.schema import make_schema, tell
+from server.settings import RequestLimits
+
+GRAPHQL_JSON = "application/graphql-response+json"
+TENANT_HEADER = "X-MemQL-Tenant"
+
+
+class TooLong(Exception):
+    """The body is longer than it may be."""
+
+
+class Endpoint(GraphQL[Context, None]):
+    def __init__(self, desk: Desk, by: Principal, tenant: str, limits: RequestLimits) -> None:
+        """`tenant` is that of callers who name none."""
+        super().__init__(make_schema(limits), graphql_ide=None, subscription_protocols=())
+        self._desk = desk
+        self._by = by
+        self._tenant = tenant
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, _bounded(receive, self._limits.body_bytes))
+        request_id = request.state.request_id
+        try:
+            response = await self._answer(request)
+        except TooLong:
+            message = f"this body is longer than `requests.body_bytes` allows ({self._limits.body_bytes:,})"
+            response = error_response(413, "LIMIT_EXCEEDED", message, request_id)
+        except HTTPException as error:
+            response = error_response(error.status_code, "BAD_REQUEST", error.reason, request_id)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        tenant = request.headers.get(TENANT_HEADER, self._tenant)
+        context = Context(self._desk, tenant, self._by, self._limits.rows)
+        try:
+            return await self.run(request, context=context)
+        finally:
+            await context.close()
+
+    def decode_json(self, data: str | bytes) -> object:
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            raise json.JSONDecodeError(error.msg, "", 0) from None
+
+    def encode_json(self, data: object) -> str:
+        return orjson.dumps(data).decode()
+
+    async def get_sub_response(self, request: Request) -> Response:  # type: ignore[override]
+        sub_response = await super().get_sub_response(request)
+        if GRAPHQL_JSON in request.headers.get("accept", "").lower():
+            sub_response.headers["content-type"] = f"{GRAPHQL_JSON}; charset=utf-8"
+        request.state.sub_response = sub_response
+        return sub_response
+
+    async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
+        """A request that could not be executed at all has no `data`, and for clients that know the media type it is a
+        bad one; to others every well-formed answer is 200."""
+        body: dict[str, Any] = {"data": result.data}
+        if result.errors:
+            body["errors"] = list(tell(result.errors, self._limits, request.state.request_id))
+            if result.data is None and not any(error.path for error in result.errors):
+                del body["data"]
+                if request.state.sub_response.headers.get("content-type"):
+                    request.state.sub_response.status_code = 400
+        return body  # type: ignore[return-value]
+
+    def create_response(
+        self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
+    ) -> Response:
+        media_type = sub_response.headers.get("content-type") or "application/json"
+        return Response(self.encode_json(response_data), sub_response.status_code or 200, media_type=media_type)
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
+    """Receives no more than so many bytes of a body."""
+    received = 0
+
+    async def bounded() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > most:
+            raise TooLong
+        return message
+
+    return bounded

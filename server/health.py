@@ -1,0 +1,72 @@
+"""Whether this process lives, and whether it can answer: the two questions of whoever watches over it.
+
+Looks at the tenants that are open and opens none. What is only behind, or being rebuilt, is ready; what is damaged or
+has failed is not, and says why.
+"""
+
+import asyncio
+import os
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.follower import Phase, Status
+from engine.tenant import Tenant
+from server import __version__
+from server.context import Desk
+from server.responses import json_response
+
+
+async def livez(request: Request) -> Response:
+    """The process runs and its loop turns."""
+    return json_response({"status": "alive", "version": __version__, "process": os.getpid()})
+
+
+async def readyz(request: Request) -> Response:
+    """Every open tenant, and each of its stores; 503 with the reasons when something is damaged or has failed."""
+    desk: Desk = request.app.state.desk
+    report = (await asyncio.to_thread(survey, desk)) | {"graph_engine": request.app.state.graph_engine}
+    return json_response(report, 200 if report["status"] == "ready" else 503)
+
+
+def survey(desk: Desk) -> dict[str, Any]:
+    tenants, reasons = {}, [f"tenant `{name}`: {refusal}" for name, refusal in sorted(desk.damaged.items())]
+    for name in desk.tenants.names():
+        if not desk.tenants.is_open(name):
+            continue
+        with desk.tenants.use(name, create=False) as tenant:
+            if isinstance(tenant, Tenant):
+                tenants[name] = _tenant(tenant)
+                reasons += [f"tenant `{name}`: {reason}" for reason in _against(tenant)]
+    return {
+        "status": "damaged" if reasons else "ready",
+        "reasons": reasons,
+        "version": __version__,
+        "process": os.getpid(),
+        "data": str(desk.tenants.data),
+        "embedder": "none",
+        "tenants": tenants,
+    }
+
+
+def _tenant(tenant: Tenant) -> dict[str, Any]:
+    return {
+        "position": tenant.position,
+        "stores": {status.name: _store(status) for status in tenant.statuses()},
+    }
+
+
+def _store(status: Status) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "phase": status.phase.value,
+        "position": status.position,
+        "lag": status.target - status.position,
+    }
+    return shown | ({"problem": status.problem} if status.problem else {})
+
+
+def _against(tenant: Tenant) -> list[str]:
+    """Why the tenant can't be relied on."""
+    failed = [f"`{s.name}` stopped: {s.problem}" for s in tenant.statuses() if s.phase is Phase.FAILED]
+    return failed + (["its journal is not as it was written"] if tenant.suspect else [])

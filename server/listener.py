@@ -1,0 +1,30 @@
+"""Where the server can be reached: this machine alone, for as long as nobody has to log in."""
+
+import ipaddress
+import socket
+
+from memql.errors import Problem
+
+
+def is_local(host: str) -> bool:
+    """Whether an address or name is this machine's own and nobody else's."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def listen(host: str, port: int) -> socket.socket | Problem:
+    """A socket that listens there; or why none can."""
+    if not is_local(host):
+        message = f"`{host}` can be reached from other machines, and nobody has to log in yet"
+        return Problem("NOT_LOCAL", message, "host", "use 127.0.0.1, and a tunnel or a proxy with a login of its own")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host.strip("[]"), port))
+    except OSError:
+        listener.close()
+        return Problem("PORT_TAKEN", f"port {port} of {host} can't be had", "port", "choose another with --port")
+    return listener

@@ -1,0 +1,238 @@
+"""What may be done: a mutation for each command of the engine, and the answers that one can have.
+
+A mutation is asked with one `input` and answers with a payload, which is a receipt with what was written, or with one
+of the errors. They are made from one table: what is the same about all of them is written once.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias, Union
+
+import strawberry
+from strawberry import Info
+from strawberry.tools import create_type
+
+from engine.commands import (
+    AddItem,
+    AddTask,
+    Command,
+    DeclareKind,
+    DeclareLabel,
+    DeclareProperty,
+    DeclareRelationKind,
+    DeriveInsight,
+    EraseItem,
+    NameEntity,
+    OpenStream,
+    RecordEvents,
+    Relate,
+    Remember,
+    RetireItem,
+    RetireRelation,
+    ReviseItem,
+    ReviseRelation,
+    SetCatalog,
+    SetGoal,
+    SupersedeItem,
+    parse,
+)
+from engine.records import Receipt as Written
+from memql.errors import Reason, Refusal
+from server.answers import Answer
+from server.context import Context, When
+from server.inputs import input_of, plain
+from server.selection import Want, inside, wanted
+from server.types import Entity, Event, Goal, Insight, Item, Memory, Moment, Position, Relation, Stream, Task
+
+Told: TypeAlias = Info[Context, Any]
+
+
+def _said(description: str) -> Any:
+    return strawberry.field(description=description)
+
+
+# What a mutation answers
+
+
+@strawberry.interface(description="The answer to a write that is durable, whatever happens to this machine's power.")
+class Receipt:
+    position: Position = _said("Where it stands in the journal: give it as `atLeast` to read what was written.")
+    recorded_at: Moment = _said("When it was recorded.")
+    repeated: bool = _said("Whether the same was asked before under the same key; nothing was written this time.")
+    ids: list[strawberry.ID] = _said("The ids of what was written, in the order of what was asked.")
+
+
+@strawberry.type(description="One thing that is wrong.")
+class Problem:
+    code: str = _said("What is wrong, for programs: it stays the same.")
+    message: str = _said("What is wrong, for people.")
+    place: str | None = _said("Where in the input, such as `events[0].content`.")
+    hint: str | None = _said("What to do about it.")
+
+
+@strawberry.interface(description="Why nothing was done.")
+class Error:
+    message: str = _said("All problems in one line.")
+    problems: list[Problem] = _said("Every problem that was found.")
+
+
+def _error(name: str, description: str) -> type[Error]:
+    return strawberry.type(type(name, (Error,), {}), description=description)
+
+
+ERRORS: Mapping[Reason, type[Error]] = {
+    Reason.INVALID: _error("InvalidInput", "Something in the input can't be: mend it."),
+    Reason.NOT_FOUND: _error("NotFound", "Something that the input names does not exist, or you may not see it."),
+    Reason.CONFLICT: _error("Conflict", "What the tenant holds stands against it: read again, then decide."),
+    Reason.FORBIDDEN: _error("Forbidden", "You may not do this."),
+    Reason.LIMIT: _error("LimitExceeded", "A limit was met; its name is the setting that moves it."),
+    Reason.UNAVAILABLE: _error("Unavailable", "The tenant can't be written now; nothing is wrong with the input."),
+}
+
+
+def refused(refusal: Refusal) -> Error:
+    problems = [
+        Problem(code=wrong.code, message=wrong.message, place=_spoken(wrong.place) or None, hint=wrong.hint or None)
+        for wrong in refusal.problems
+    ]
+    return ERRORS[refusal.reason](message="; ".join(wrong.message for wrong in refusal.problems), problems=problems)
+
+
+_MAPS = frozenset({"properties", "metadata", "set", "add"})
+
+
+def _spoken(place: str) -> str:
+    """A place in a command as its input has it: our names in camel case, a caller's own as they are."""
+    steps, ours = [], True
+    for step in place.split("."):
+        first, *rest = step.split("_") if ours else [step]
+        steps.append(first + "".join(word[:1].upper() + word[1:] for word in rest))
+        ours = ours and step not in _MAPS
+    return ".".join(steps)
+
+
+# What a mutation shows of what it wrote
+
+Show: TypeAlias = Callable[[Answer, Sequence[str], Sequence[Want]], Any]
+
+
+def _items(answer: Answer, ids: Sequence[str], wants: Sequence[Want]) -> list[Item]:
+    """The items of these ids, retired ones too. Those of one record were numbered in a row: the first leads to all."""
+    shown: dict[str, Item] = {}
+    for id_ in ids:
+        if id_ not in shown and (newest := answer.reader.index.item(id_)):
+            states = answer.reader.lasting(range(newest.root, newest.root + len(ids)))
+            mine = [state for state in states if state.id in ids]
+            shown |= zip((state.id for state in mine), answer.items(mine, wants), strict=True)
+    return [shown[id_] for id_ in ids if id_ in shown]
+
+
+def _item(answer: Answer, ids: Sequence[str], wants: Sequence[Want]) -> Item | None:
+    return next(iter(_items(answer, ids[:1], wants)), None)
+
+
+def _relation(answer: Answer, ids: Sequence[str], wants: Sequence[Want]) -> Relation | None:
+    return answer.relation(ids[0], wants)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The field of a payload that shows what was written."""
+
+    field: str
+    type: Any
+    description: str
+    show: Show = _item
+
+
+def _new(kind: type[Item]) -> Subject:
+    name = kind.__name__.lower()
+    return Subject(name, kind | None, f"The new {name}.")
+
+
+_ITEM = Subject("item", Item | None, "The item as it is now.")
+_RELATION = Subject("relation", Relation | None, "The relation as it is now.", _relation)
+
+MUTATIONS: Sequence[tuple[type[Command], str, Subject | None]] = (
+    (OpenStream, "Opens a stream for one session's events.", _new(Stream)),
+    (
+        RecordEvents,
+        "Records what was said or done, as it came. All of it, or nothing.",
+        Subject("events", list[Event], "The events, in the order of the input.", _items),
+    ),
+    (Remember, "Adds a memory: a stable fact or procedure.", _new(Memory)),
+    (DeriveInsight, "Adds an insight: a theme or conclusion over memories.", _new(Insight)),
+    (SetGoal, "Adds a goal.", _new(Goal)),
+    (AddTask, "Adds a task: a step towards a goal.", _new(Task)),
+    (NameEntity, "Adds an entity: a person, place, organisation or thing.", _new(Entity)),
+    (AddItem, "Adds an item of a kind of the tenant's own.", Subject("item", Item | None, "The new item.")),
+    (ReviseItem, "Adds a version to an item: a correction, or a change in the world. Its id stays.", _ITEM),
+    (SupersedeItem, "Retires an item in favour of another, and relates the two.", _ITEM),
+    (RetireItem, "Retires an item: reads no longer show it, its history does.", _ITEM),
+    (EraseItem, "Removes the content of an item, in all its versions and from every file, for good.", _ITEM),
+    (Relate, "Relates two items.", _RELATION),
+    (ReviseRelation, "Changes the weight, time or properties of a relation: adds a version to it.", _RELATION),
+    (RetireRelation, "Retires a relation.", None),
+    (DeclareKind, "Declares a kind of item of the tenant's own.", None),
+    (DeclareRelationKind, "Declares a kind of relation of the tenant's own.", None),
+    (DeclareProperty, "Declares a property of a kind or relation kind, from now on.", None),
+    (DeclareLabel, "Declares a label.", None),
+    (SetCatalog, "Opens the tenant's catalog to names that nobody declared, or closes it.", None),
+)
+
+
+def _payload(name: str, subject: Subject | None) -> type[Receipt]:
+    members: dict[str, Any] = {"__annotations__": {}}
+    if subject:
+        members["__annotations__"][subject.field] = subject.type
+        members[subject.field] = _said(subject.description)
+    return strawberry.type(type(f"{name}Payload", (Receipt,), members), description="What was written, and where.")
+
+
+def _mutation(command: type[Command], description: str, subject: Subject | None) -> Any:
+    name = command.__name__
+    payload, shape = _payload(name, subject), input_of(command)
+
+    async def resolve(info: Told, input_: Any) -> Receipt | Error:
+        asked = parse(name, plain(input_, command))
+        if isinstance(asked, Refusal):
+            return refused(asked)
+        receipt = await info.context.write(asked, input_.idempotency_key)
+        if isinstance(receipt, Refusal):
+            return refused(receipt)
+        shown = {subject.field: await _shown(info, payload, subject, receipt)} if subject else {}
+        return payload(
+            position=Position(receipt.position),
+            recorded_at=Moment(receipt.at),
+            repeated=receipt.repeated,
+            ids=[strawberry.ID(id_) for id_ in receipt.ids],
+            **shown,
+        )
+
+    argument = strawberry.argument(name="input", description="What to do, and with what.")
+    resolve.__annotations__["input_"] = Annotated[shape, argument]
+    resolve.__name__ = name[0].lower() + name[1:]
+    answer = strawberry.union(f"{name}Result", description="What was written, or why nothing was.")
+    return strawberry.field(
+        resolver=resolve,
+        name=resolve.__name__,
+        description=description,
+        graphql_type=Annotated[Union[(payload, *ERRORS.values())], answer],
+    )
+
+
+async def _shown(info: Told, payload: type[Receipt], subject: Subject, receipt: Written) -> Any:
+    """What was written, as it was right after: read only where the caller asks for it."""
+    asked = [want for want in wanted(info._raw_info) if want.name == subject.field and payload.__name__ in want.on]
+    if not asked:
+        return [] if subject.show is _items else None
+    wants = inside(asked, subject.field)
+    when = When(position=receipt.position, valid_at=None)
+    return await info.context.read(lambda answer: subject.show(answer, receipt.ids, wants), when)
+
+
+Mutation = create_type(
+    "Mutation",
+    [_mutation(command, description, subject) for command, description, subject in MUTATIONS],
+    description="What may be done to a tenant. Each mutation is durable when it answers, and all of it or nothing.",
+)

@@ -1,0 +1,91 @@
+"""What the commands have in common: their options, the settings made from them, how rows are printed, how one ends.
+
+Imports nothing that takes long: `--help` and a mistake in a flag answer at once.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+import orjson
+import typer
+
+if TYPE_CHECKING:
+    from memql.errors import Problem
+    from server.settings import Loaded
+
+
+class Exit(IntEnum):
+    """What a command's exit code says; scripts may rely on it."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    DAMAGE = 3
+
+
+Config = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Settings file, in place of memql.toml or $MEMQL_CONFIG.")
+]
+Data = Annotated[str | None, typer.Option(metavar="DIR", help="Directory of all tenants.")]
+Host = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Address to listen on.")]
+Port = Annotated[str | None, typer.Option(metavar="NUMBER", help="Port to listen on.")]
+Others = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="Any other setting, such as limits.read_rows=500. May be repeated."
+    ),
+]
+Format = Annotated[Literal["table", "json"], typer.Option("--format", help="How to print.")]
+
+
+def settle(
+    config: str | None = None,
+    data: str | None = None,
+    host: str | None = None,
+    port: str | None = None,
+    others: list[str] | None = None,
+) -> "Loaded":
+    """The settings for one command, or the end of it with all that is wrong with them."""
+    from memql.errors import Refusal
+    from server.settings import load
+
+    named = {"--config": config, "--data": data, "--host": host, "--port": port}
+    flags = {flag: value for flag, value in named.items() if value is not None}
+    for each in others or []:
+        name, equals, value = each.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{each!r} has no value: write NAME=VALUE", param_hint="--set")
+        flags[f"--set {name.strip()}"] = value.strip()
+    loaded = load(flags, os.environ, Path.cwd())
+    if isinstance(loaded, Refusal):
+        stop(loaded.problems)
+    return loaded
+
+
+def stop(problems: "Sequence[Problem | str]", code: Exit = Exit.FAILED) -> NoReturn:
+    """Ends the command with one line for each problem."""
+    for problem in problems:
+        typer.echo(f"memql: {problem}", err=True)
+    raise typer.Exit(code)
+
+
+def show(rows: Sequence[Mapping[str, Any]], form: Literal["table", "json"]) -> None:
+    """Rows for a person, in columns as wide as they need; or for a program."""
+    if form == "json":
+        typer.echo(orjson.dumps(rows, default=str, option=orjson.OPT_INDENT_2))
+        return
+    if not rows:
+        return
+    cells = [[*rows[0]], *([_cell(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,0 +1,74 @@
+"""The schema: everything that GraphQL offers, put together, and printed as `schema.graphql` holds it."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import strawberry
+import structlog
+from graphql import GraphQLError, GraphQLSyntaxError, build_schema, lexicographic_sort_schema, print_schema
+from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, ValidationCache
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.execution import ExecutionContext as Execution
+
+from server.limits import over, rules
+from server.mutations import Mutation
+from server.queries import Query
+from server.responses import OUR_MISTAKE
+from server.settings import RequestLimits
+from server.types import ITEMS, SCALARS, CustomItem
+
+log = structlog.get_logger(__name__)
+
+
+class Schema(strawberry.Schema):
+    def process_errors(self, errors: list[GraphQLError], execution_context: Execution | None = None) -> None:
+        """Writes down our own mistakes, and nothing of what a caller wrote."""
+        for error in errors:
+            if not _is_told(error):
+                log.error("a field failed", path=error.path, exc_info=error.original_error)
+
+
+def make_schema(limits: RequestLimits) -> Schema:
+    """The schema whose documents are held to these limits."""
+    # Extensions are made anew for each document; the rules in them must not be: what was found valid is kept by them.
+    kept = list(rules(limits))
+    return Schema(
+        Query,
+        Mutation,
+        types=[*ITEMS.values(), CustomItem],
+        config=StrawberryConfig(scalar_map=SCALARS),
+        extensions=[
+            ParserCache,
+            ValidationCache,
+            lambda: AddValidationRules(kept),
+            lambda: MaxTokensLimiter(limits.tokens),
+        ],
+    )
+
+
+def printed() -> str:
+    """The schema in GraphQL's own language, sorted. A default of null says nothing, and is left out."""
+    schema = build_schema(make_schema(RequestLimits()).as_str())
+    return print_schema(lexicographic_sort_schema(schema)).replace(" = null", "") + "\n"
+
+
+def _is_told(error: GraphQLError) -> bool:
+    """Whether an error is a caller's to mend: graphql-core's about a document, or a refusal of ours."""
+    return error.original_error is None or isinstance(error.original_error, GraphQLError)
+
+
+def tell(errors: Iterable[GraphQLError], limits: RequestLimits, request_id: str) -> Iterator[dict[str, Any]]:
+    """The errors as callers get them. What is our own mistake is told by the id under which it is written down."""
+    for error in errors:
+        told = dict(error.formatted)
+        if not _is_told(error):
+            told["message"] = OUR_MISTAKE
+            code = "INTERNAL"
+        elif isinstance(error, GraphQLSyntaxError):
+            code = "GRAPHQL_SYNTAX"
+            if "tokens" in error.message:
+                told["message"] = over("tokens", limits.tokens)
+                code = "LIMIT_EXCEEDED"
+        else:
+            code = "GRAPHQL_INVALID"
+        yield {**told, "extensions": {"code": code, **(error.extensions or {}), "requestId": request_id}}

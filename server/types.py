@@ -1,0 +1,313 @@
+"""What GraphQL shows: the items of a tenant by their kinds, their relations, and pages of them.
+
+Types only say what there is. Everything in them was read together, at one position, before an answer is made of it:
+fields that need a read of their own (`history`, `relations`, `sources`, `stream`) find it in `beside`.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Annotated, Any, Generic, NewType, TypeAlias, TypeVar
+
+import strawberry
+from graphql import GraphQLError
+from strawberry import Info, Private
+from strawberry.scalars import JSON
+from strawberry.types.scalar import ScalarDefinition
+
+from memql.values import Misfit, iso, read_instant
+from server.selection import Path, path_of
+
+Position = NewType("Position", int)
+Moment = NewType("Moment", int)
+"""A time, in microseconds since 1970."""
+
+
+Told: TypeAlias = Info[Any, Any]
+
+
+def _read_position(given: object) -> int:
+    if isinstance(given, str) and given.isascii() and given.isdigit():
+        given = int(given)
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given < 2**62:
+        raise GraphQLError("a position is a whole number from 0 on, as an answer gave it")
+    return given
+
+
+def _read_moment(given: object) -> int:
+    read = read_instant(given) if isinstance(given, str) else Misfit("a time is text, such as 2026-03-14T09:26:53Z")
+    if isinstance(read, Misfit):
+        raise GraphQLError(read.message)
+    return read
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    Position: strawberry.scalar(
+        name="Position",
+        description="A place in the tenant's journal: every write has one, and every answer says which it was read "
+        "at. A whole number, which may be larger than an Int; also read from text.",
+        serialize=int,
+        parse_value=_read_position,
+    ),
+    Moment: strawberry.scalar(
+        name="DateTime",
+        description="A time in ISO 8601, to the microsecond, in UTC; a given one without a zone is taken as UTC.",
+        specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
+        serialize=iso,
+        parse_value=_read_moment,
+    ),
+}
+
+
+def _value(value: object, description: str) -> Any:
+    return strawberry.enum_value(value, description=description)
+
+
+@strawberry.enum(description="Whose business something is.")
+class Domain(Enum):
+    AGENT = _value("agent", "An agent's own.")
+    USER = _value("user", "A person's own.")
+    ORGANIZATION = _value("organization", "Everybody's.")
+
+
+@strawberry.enum(description="Which way relations are followed.")
+class Direction(Enum):
+    OUT = _value("out", "From the item.")
+    IN = _value("in", "To the item.")
+    ANY = _value("any", "Both ways.")
+
+
+@strawberry.enum(description="How far a goal or a task is.")
+class Status(Enum):
+    OPEN = _value("open", "Nobody works on it yet.")
+    ACTIVE = _value("active", "Somebody works on it.")
+    BLOCKED = _value("blocked", "Something else must happen first.")
+    DONE = _value("done", "Reached.")
+    ABANDONED = _value("abandoned", "Given up.")
+
+
+@strawberry.enum(description="The model that finds by meaning.")
+class Embedder(Enum):
+    NONE = _value("none", "There is none: search finds by words alone.")
+
+
+def _said(description: str) -> Any:
+    """A field that is simply there."""
+    return strawberry.field(description=description)
+
+
+# Arguments that many fields have
+
+First = Annotated[int, strawberry.argument(description="How many at most; `limits.read_rows` bounds it.")]
+After = Annotated[str | None, strawberry.argument(description="The cursor behind which the page begins.")]
+Way = Annotated[Direction, strawberry.argument(description="Which way to follow them.")]
+Kinds = Annotated[list[str] | None, strawberry.argument(description="Only of these kinds; absent: of all.")]
+
+
+def _beside(root: Any, info: Told) -> Any:
+    """What was read together with the object for the field at hand."""
+    return root.beside[path_of(info.path)]
+
+
+def _page_beside(
+    root: Any, info: Told, direction: Way = Direction.ANY, kinds: Kinds = None, first: First = 20, after: After = None
+) -> Any:
+    """The arguments were heeded when the page was read."""
+    return root.beside[path_of(info.path)]
+
+
+# Items
+
+
+@strawberry.interface(description="Anything with an id.")
+class Node:
+    id: strawberry.ID = _said("Stable for good: corrections make versions, not new ids.")
+
+
+@strawberry.interface(description="Anything that is remembered, in the version that was read.")
+class Item(Node):
+    kind: str = _said("Memory, Event and so on, or a kind of the tenant's own.")
+    version: int = _said("1 for what was first recorded; each correction adds one.")
+    labels: list[str] = _said("Labels, as they were given.")
+    owner: str = _said("The principal whose it is.")
+    domain: Domain = _said("Whose business it is.")
+    valid_from: Moment = _said("From when it is true in the world.")
+    valid_to: Moment | None = _said("Until when it is true; null while no end is known.")
+    recorded_at: Moment = _said("When this version was recorded.")
+    retired_at: Moment | None = _said("When this version was followed by another or retired; null while it is current.")
+    erased: bool = _said("Whether its content was removed for good; what is left says only that there was an item.")
+    properties: JSON = _said("All that was recorded with it, by name; times are ISO 8601 text.")
+    beside: Private[Mapping[Path, Any]]
+
+    history: list["Item"] = strawberry.field(
+        resolver=_beside, description="All its versions that were known at the position, the oldest first."
+    )
+    relations: "RelationConnection" = strawberry.field(
+        resolver=_page_beside, description="Its relations, in the order in which they were recorded."
+    )
+    sources: list["Event"] = strawberry.field(
+        resolver=_beside,
+        description="The events that it was, in the end, derived from, in the order in which they were recorded.",
+    )
+
+
+@strawberry.type(description="One session's events, in order.")
+class Stream(Item):
+    name: str | None = _said("What callers call it; null when erased.")
+    external_key: str | None = _said("Its name in another system.")
+    metadata: JSON | None = _said("Whatever came with it.")
+
+
+@strawberry.type(description="What was said or done, as it came. Events never change.")
+class Event(Item):
+    content: str | None = _said("What was said or done; null when erased.")
+    role: str | None = _said("The part its author played: user, assistant, tool and so on.")
+    author: str | None = _said("Who said or did it.")
+    importance: float | None = _said("From 0 to 1.")
+    reply_to: strawberry.ID | None = _said("The event that it answers.")
+    external_key: str | None = _said("Its name in another system.")
+    metadata: JSON | None = _said("Whatever came with it.")
+    stream: Stream = strawberry.field(resolver=_beside, description="The stream that it is part of.")
+
+
+@strawberry.type(description="A stable fact or procedure.")
+class Memory(Item):
+    text: str | None = _said("What is remembered; null when erased.")
+    category: str | None = _said("What sort of memory it is.")
+    tags: list[str] = _said("Words to find it by.")
+    importance: float | None = _said("From 0 to 1.")
+    confidence: float | None = _said("How sure it is, from 0 to 1.")
+    external_key: str | None = _said("Its name in another system.")
+    metadata: JSON | None = _said("Whatever came with it.")
+
+
+@strawberry.type(description="A theme or conclusion over memories.")
+class Insight(Item):
+    text: str | None = _said("What was concluded; null when erased.")
+    category: str | None = _said("What sort of insight it is.")
+    tags: list[str] = _said("Words to find it by.")
+    confidence: float | None = _said("How sure it is, from 0 to 1.")
+    external_key: str | None = _said("Its name in another system.")
+    metadata: JSON | None = _said("Whatever came with it.")
+
+
+@strawberry.type(description="What someone wants to reach.")
+class Goal(Item):
+    title: str | None = _said("The goal in one line; null when erased.")
+    description: str | None = _said("The goal at length.")
+    status: Status | None = _said("How far it is; null when erased.")
+    priority: int | None = _said("The higher, the sooner.")
+    progress: float | None = _said("From 0 to 1.")
+    due_at: Moment | None = _said("By when it should be reached.")
+    external_key: str | None = _said("Its name in another system.")
+    metadata: JSON | None = _said("Whatever came with it.")
+
+
+@strawberry.type(description="A step towards a goal.")
+class Task(Item):
+    title: str | None = _said("The task in one line; null when erased.")
+    description: str | None = _said("The task at length.")
+    status: Status | None = _said("How far it is; null when erased.")
+    priority: int | None = _said("The higher, the sooner.")
+    progress: float | None = _said("From 0 to 1.")
+    due_at: Moment | None = _said("By when it should be done.")
+    result: str | None = _said("What came of it.")
+    external_key: str | None = _said("Its name in another system.")
+    metadata: JSON | None = _said("Whatever came with it.")
+
+
+@strawberry.type(description="A person, place, organisation or thing that memories mention.")
+class Entity(Item):
+    name: str | None = _said("What it is called; null when erased.")
+    category: str | None = _said("What sort of thing it is.")
+    aliases: list[str] = _said("What else it is called.")
+    external_key: str | None = _said("Its name in another system.")
+    metadata: JSON | None = _said("Whatever came with it.")
+
+
+@strawberry.type(description="An item of a kind that the tenant declared itself; what it says is in `properties`.")
+class CustomItem(Item):
+    pass
+
+
+ITEMS: Mapping[str, type[Item]] = {
+    shown.__name__: shown for shown in (Stream, Event, Memory, Insight, Goal, Task, Entity)
+}
+"""Each built-in kind has a type of its own name."""
+
+
+@strawberry.type(description="A typed, weighted relation between two items, in the version that was read.")
+class Relation(Node):
+    kind: str = _said("DERIVED_FROM, MENTIONS and so on, or a kind of the tenant's own.")
+    version: int = _said("1 for what was first recorded; each correction adds one.")
+    weight: float = _said("How strong it is, from 0 to 1.")
+    source: Item = _said("Where it starts.")
+    target: Item = _said("Where it leads.")
+    read_version: int | None = _said("For DERIVED_FROM: the version of the target that was read.")
+    valid_from: Moment = _said("From when it is true in the world.")
+    valid_to: Moment | None = _said("Until when it is true; null while no end is known.")
+    recorded_at: Moment = _said("When this version was recorded.")
+    retired_at: Moment | None = _said("When this version was followed by another or retired; null while it is current.")
+    properties: JSON = _said("All that was recorded with it, by name; times are ISO 8601 text.")
+
+
+# Pages
+
+T = TypeVar("T", bound=Item)
+
+
+@strawberry.type(description="Where a page ends, and whether there is more.")
+class PageInfo:
+    has_next_page: bool = _said("Whether more follows.")
+    has_previous_page: bool = _said("Whether the page was asked for behind a cursor.")
+    start_cursor: str | None = _said("The cursor of the first row.")
+    end_cursor: str | None = _said("The cursor of the last row: `after` for the next page.")
+
+
+@strawberry.type(description="One row of a page.")
+class Edge(Generic[T]):
+    cursor: str = _said("This row's cursor.")
+    node: T = _said("The item.")
+
+
+@strawberry.type(description="A page, in the order in which things were recorded.")
+class Connection(Generic[T]):
+    edges: list[Edge[T]] = _said("The rows with their cursors.")
+    nodes: list[T] = _said("The rows without them.")
+    page_info: PageInfo = _said("Where the page ends.")
+    position: Position = _said("The position that was read; the pages behind this one are read at the same.")
+
+
+@strawberry.type(description="One relation of an item.")
+class RelationEdge:
+    cursor: str = _said("This row's cursor.")
+    node: Relation = _said("The relation.")
+    other: Item = _said("The item at its other end.")
+
+
+@strawberry.type(description="A page of an item's relations.")
+class RelationConnection:
+    edges: list[RelationEdge] = _said("The relations with their cursors and other ends.")
+    nodes: list[Relation] = _said("The relations alone.")
+    page_info: PageInfo = _said("Where the page ends.")
+    total_count: int = _said("How many there are on all pages.")
+
+
+@strawberry.type(description="One item that a search found.")
+class SearchEdge:
+    cursor: str = _said("This row's cursor.")
+    score: float = _said("How well it fits; to be compared within one answer only.")
+    node: Item = _said("The item, in the version that was found.")
+    beside: Private[Mapping[Path, Any]]
+    sources: list[Event] = strawberry.field(
+        resolver=_beside,
+        description="The events that it was, in the end, derived from; for an event, the event itself.",
+    )
+
+
+@strawberry.type(description="What a search found, the best first.")
+class SearchConnection:
+    edges: list[SearchEdge] = _said("The rows.")
+    nodes: list[Item] = _said("The items alone.")
+    page_info: PageInfo = _said("Where the page ends.")
+    position: Position = _said("The position that was read; the pages behind this one are read at the same.")
+    embedder: Embedder = _said("The model that took part.")

@@ -1,0 +1,98 @@
+"""What server tests stand on: the real application on real tenants in a temporary folder, asked over HTTP in memory."""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+
+from engine.clock import SystemClock
+from engine.tenants import Tenants
+from server.app import make_app
+from server.settings import Settings
+
+
+class Caller:
+    """Asks one server."""
+
+    def __init__(self, http: httpx.AsyncClient, tenants: Tenants) -> None:
+        self.http = http
+        self.tenants = tenants
+
+    async def post(self, query: str, tenant: str | None = None, /, **variables: Any) -> httpx.Response:
+        headers = {"x-memql-tenant": tenant} if tenant else {}
+        return await self.http.post("/graphql", json={"query": query, "variables": variables}, headers=headers)
+
+    async def ask(self, query: str, tenant: str | None = None, /, **variables: Any) -> dict[str, Any]:
+        """The data of what must succeed."""
+        body = (await self.post(query, tenant, **variables)).json()
+        assert "errors" not in body, body
+        data: dict[str, Any] = body["data"]
+        return data
+
+    async def errors(self, query: str, tenant: str | None = None, /, **variables: Any) -> list[dict[str, Any]]:
+        """The errors of what must fail."""
+        errors: list[dict[str, Any]] = (await self.post(query, tenant, **variables)).json()["errors"]
+        return errors
+
+    async def do(self, mutation: str, /, **input_: Any) -> dict[str, Any]:
+        """The receipt of a mutation that must succeed."""
+        named = f"{mutation[0].upper()}{mutation[1:]}Input"
+        document = f"mutation ($input: {named}!) {{ answer: {mutation}(input: $input) {{ __typename {RECEIPT} }} }}"
+        answer: dict[str, Any] = (await self.ask(document, None, input=input_))["answer"]
+        assert "ids" in answer, answer
+        return answer
+
+    async def refused(self, mutation: str, /, **input_: Any) -> dict[str, Any]:
+        """The error of a mutation that must be refused."""
+        named = f"{mutation[0].upper()}{mutation[1:]}Input"
+        document = f"mutation ($input: {named}!) {{ answer: {mutation}(input: $input) {{ __typename {RECEIPT} }} }}"
+        answer: dict[str, Any] = (await self.ask(document, None, input=input_))["answer"]
+        assert "problems" in answer, answer
+        return answer
+
+
+RECEIPT = """
+    ... on Receipt { position recordedAt repeated ids }
+    ... on Error { message problems { code message place hint } }
+"""
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[None]:
+    """Commands set up the log lines of their process; here many share one."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Callable[..., Any]:
+    """Opens a server in the test's folder, with settings of the test's own."""
+
+    @asynccontextmanager
+    async def opened(**settings: Any) -> AsyncIterator[Caller]:
+        told = Settings(data=tmp_path / "data", **settings)
+        tenants = Tenants(told.data, clock=SystemClock(), limits=told.limits)
+        app = make_app(told, tenants, SystemClock())
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(app.router.lifespan_context(app))
+            http = httpx.AsyncClient(transport=transport, base_url="http://localhost")
+            yield Caller(await stack.enter_async_context(http), tenants)
+
+    return opened
+
+
+@pytest.fixture
+async def caller(serving: Callable[..., Any]) -> AsyncIterator[Caller]:
+    async with serving() as opened:
+        yield opened
