@@ -223,14 +223,14 @@ def cypher(name: str) -> None:
         chance = np.random.default_rng(3)
         rounds = iter([np.sort(chance.choice(ITEMS, 50, replace=False)) for _ in range(30)])
         shape = (
-            "MATCH (a:Node)-[e:SIMILAR_TO]->(b:Node)-[f:SIMILAR_TO]->(c:Node) WHERE offset(id(a)) IN $starts "
+            "MATCH (a:Node)-[e:SIMILAR_TO]->(b:Node)-[f:SIMILAR_TO]->(c:Node) WHERE offset(id(a)) IN $given "
             "RETURN c.dense, sum(e.weight * f.weight) AS s ORDER BY s DESC LIMIT 10"
         )
         prepared = connection.prepare(shape)
 
         def ask() -> None:
             starts = next(rounds).tolist()
-            connection.execute(prepared, {"starts": starts}).get_all()
+            connection.execute(prepared, {"given": starts}).get_all()
 
         say(json.dumps(median_cpu(ask, 30)))
 

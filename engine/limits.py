@@ -47,6 +47,8 @@ class Limits(BaseModel):
     """Longest that the text index gathers documents before it commits them: a commit costs some 7 ms."""
     text_commit_documents: int = Field(50_000, ge=1)
     """Documents that make the text index commit at once: each commit costs as much as indexing a thousand."""
+    graph_gather_ms: int = Field(250, ge=0)
+    """Longest that the graph store gathers before it writes: one relation alone costs 0.5 ms, one of many 5 µs."""
     apply_records: int = Field(2_000, ge=1)
     """Records a projection applies in one step: bounds its memory, and how long one step holds a store."""
     seal_records: int = Field(20_000, ge=1)

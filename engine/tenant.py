@@ -70,7 +70,7 @@ class Tenant:
         self._source = Source(journal, limits)
         follow = partial(Follower, journal=journal, source=self._source, clock=clock, limits=limits)
         self._followers: dict[Store, Follower] = {
-            "graph": follow(self.graph, keeps_erased=lambda: self.graph.stale_bytes),
+            "graph": follow(self.graph, gather_ms=limits.graph_gather_ms, keeps_erased=lambda: self.graph.stale_bytes),
             "vectors": follow(self.vectors),
             "texts": follow(self.texts, gather_ms=limits.text_commit_ms),
         }

@@ -50,7 +50,7 @@ from engine.recovery import verify
 from engine.tenant import Tenant
 
 WRITERS = 8
-LIMITS = Limits(seal_records=40, text_commit_ms=20, text_commit_documents=50, apply_records=64)
+LIMITS = Limits(seal_records=40, text_commit_ms=20, graph_gather_ms=5, text_commit_documents=50, apply_records=64)
 """Small, so that seals, checkpoints and commits of the stores happen within a trial."""
 
 WORDS = "tea coffee river stone paper lamp winter garden letter train music bread".split()

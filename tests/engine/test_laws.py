@@ -26,7 +26,7 @@ from tests.engine.conftest import SteppingClock
 from tests.engine.world import ADMIN, PEOPLE, STEPS, WORDS, Step, World
 
 GRAPH: GraphEngine = "ladybug" if os.environ.get("MEMQL_TEST_GRAPH") == "ladybug" else "kuzu"
-LIMITS = Limits(text_commit_ms=0, seal_records=7)
+LIMITS = Limits(text_commit_ms=0, graph_gather_ms=0, seal_records=7)
 ROOT = Path(__file__).parents[2]
 
 laws = settings(
