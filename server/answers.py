@@ -13,7 +13,7 @@ import numpy as np
 from engine.adjacency import Steps
 from engine.decide.view import NEVER, ItemState, RelationState
 from engine.reader import Hit, Reader
-from memql.errors import Problem, Reason, Refusal, invalid, over_limit
+from memql.errors import Problem, Reason, Refusal, invalid, nearest, over_limit
 from memql.values import FOREVER, Value, iso, micros
 from server import cursors
 from server.cursors import Cursor
@@ -131,10 +131,9 @@ class Answer:
         first, given = want.arguments.get("first", 20), want.arguments.get("after")
         after = self.needs(cursors.read(given), None) if given is not None else None
         self.needs(self.page_limit(first), None)
-        way = Direction(want.arguments.get("direction", Direction.ANY)).value
-        steps = self.needs(
-            self.reader.expand([state.root for state in of], way, want.arguments.get("kinds")), _NO_STEPS
-        )
+        way, kinds = Direction(want.arguments.get("direction", Direction.ANY)).value, want.arguments.get("kinds")
+        self.needs(unknown("relation kind", kinds, self.reader.catalog.relations, self.reader.catalog.open), None)
+        steps = self.needs(self.reader.expand([state.root for state in of], way, kinds), _NO_STEPS)
         steps_of: dict[int, list[tuple[int, int]]] = {state.root: [] for state in of}
         for row, origin, end in zip(steps.rows.tolist(), steps.origins.tolist(), steps.ends.tolist(), strict=True):
             steps_of[origin].append((row, end))
@@ -169,9 +168,9 @@ class Answer:
         newest = self.reader.index.relation(id_)
         if newest is None:
             return None
-        steps = self.needs(self.reader.expand([newest.source], "out", [newest.kind]), _NO_STEPS)
-        for state in self.reader.relations(steps.rows):
-            if state.root == newest.root and self._spend(1):
+        rows = self.needs(self.reader.expand([newest.source], "out", [newest.kind]), _NO_STEPS).rows
+        for state in self.reader.relations(rows[self.reader.adjacency.column("root")[rows] == newest.root]):
+            if self._spend(1):
                 ends = self.by_root((state.source, state.target), [*inside(wants, "source"), *inside(wants, "target")])
                 return _relation(state, ends)
         return None
@@ -218,6 +217,12 @@ class Answer:
             embedder=Embedder.NONE,
         )
 
+    def known_kinds(self, kinds: Sequence[str] | None) -> Sequence[str]:
+        """The kinds asked for; an unknown one ends the answer, unless the catalog is open to any name."""
+        catalog = self.reader.catalog
+        self.needs(unknown("kind", kinds, catalog.kinds, catalog.open), None)
+        return kinds or ()
+
     def page_limit(self, first: int) -> Refusal | None:
         """Why a page can't be so long; one row of a read is kept to look ahead."""
         if first < 0:
@@ -236,6 +241,13 @@ class Answer:
             problem = Problem("LIMIT_EXCEEDED", message, "", "ask for less at each level, or raise `requests.rows`")
             self.refusal = Refusal(Reason.LIMIT, (problem,))
         return self.refusal is None
+
+
+def unknown(what: str, names: Sequence[str] | None, known: Iterable[str], is_open: bool) -> Refusal | None:
+    """Why one of these names can't be asked for."""
+    strange = [] if is_open else [name for name in names or () if name not in known]
+    code = f"UNKNOWN_{what.partition(' ')[0].upper()}"
+    return invalid(code, f"no {what} `{strange[0][:80]}`", "kinds", nearest(strange[0], known)) if strange else None
 
 
 def _reached(derived: Mapping[int, Sequence[int]], root: int) -> set[int]:

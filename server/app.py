@@ -28,7 +28,7 @@ from server import __version__
 from server.context import LOCAL, Desk
 from server.endpoint import TENANT_HEADER, Endpoint
 from server.health import livez, readyz
-from server.listener import is_local
+from server.listener import names_this_machine
 from server.responses import OUR_MISTAKE, error_response
 from server.settings import Settings
 
@@ -103,14 +103,14 @@ class Requests:
             log.info(
                 "request",
                 method=request.method,
-                path=request.url.path,
+                path=scope["path"],
                 status=status,
                 ms=milliseconds,
                 tenant=request.headers.get(TENANT_HEADER),
             )
 
     def _answerer(self, request: Request) -> ASGIApp:
-        if is_local(request.url.hostname or ""):
+        if names_this_machine(request.headers.get("host", "")):
             return self._app
         message = "this server answers only to this machine's own names, such as localhost"
         return error_response(421, "WRONG_HOST", message, request.state.request_id)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from server import __version__, upkeep
-from server.options import Config, Data, Host, Others, Port, settle, show, stop
+from server.options import Config, Data, Host, Others, Port, settle, show, stop, tilde
 
 app = typer.Typer(
     add_completion=False,
@@ -59,8 +59,11 @@ def serve(
     if isinstance(listener, Problem):
         stop([listener])
     with closing(listener), upkeep.locked(settings, "serve"):
+        from engine.tenants import check_name
         from server import app, telemetry
 
+        if refusal := check_name(settings.tenant):
+            stop(refusal.problems)
         telemetry.configure(settings.log_format, settings.log_level, sys.stderr)
         address, number = listener.getsockname()[:2]
         url = f"http://{f'[{address}]' if ':' in address else address}:{number}"
@@ -68,7 +71,7 @@ def serve(
         def started() -> None:
             typer.echo(
                 f"MemQL {__version__} serves {url}/graphql\n"
-                f"data in {settings.data}\n"
+                f"data in {tilde(settings.data)}\n"
                 f"try it:\n  {app.example(f'{url}/graphql')}\n"
                 "Ctrl-C stops it."
             )

@@ -5,9 +5,9 @@ position is decided beneath, in the tenant's scope.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from graphql import GraphQLError
 
@@ -81,33 +81,35 @@ class Context:
         self._rows = rows
         self._tenant: Tenant | None = None
         self._taking = asyncio.Lock()
-
-    async def tenant(self, *, create: bool = False) -> Tenant | Refusal:
-        async with self._taking:
-            if self._tenant is None:
-                taken = await self._desk.take(self._name, create=create)
-                if isinstance(taken, Refusal):
-                    return taken
-                self._tenant = taken
-            return self._tenant
+        self._begun: list[asyncio.Future[Any]] = []
 
     async def close(self) -> None:
+        """Gives the tenant back when all that was begun is ended: threads go on when nobody waits for them any more."""
+        await asyncio.gather(*self._begun, return_exceptions=True)
         if self._tenant:
             await self._desk.give_back(self._tenant)
 
     async def write(self, command: Command, key: str | None) -> Receipt | Refusal:
-        tenant = await self.tenant(create=True)
-        return tenant if isinstance(tenant, Refusal) else await tenant.write(command, self.by, key)
+        tenant = await self._take(create=True)
+        return tenant if isinstance(tenant, Refusal) else await self._whole(tenant.write(command, self.by, key))
 
     async def read(self, ask: Callable[[Answer], T], when: When, needs: Iterable[Store] = ()) -> T:
         """What `ask` gathers in one read; `Refused` where there is a reason against it."""
-        tenant = await self.tenant()
+        tenant = await self._take(create=False)
         if isinstance(tenant, Refusal):
             raise Refused(tenant)
+        answer = await self._whole(self._read(tenant, ask, when, needs))
+        if isinstance(answer, Refusal):
+            raise Refused(answer)
+        return answer
+
+    async def _read(
+        self, tenant: Tenant, ask: Callable[[Answer], T], when: When, needs: Iterable[Store]
+    ) -> T | Refusal:
         as_of = when.position
         if when.time is not None:
             as_of = await asyncio.to_thread(tenant.position_at, when.time)
-        answer = await tenant.read(
+        return await tenant.read(
             lambda reader: self._gather(ask, reader),
             self.by,
             needs=needs,
@@ -115,9 +117,24 @@ class Context:
             as_of=as_of,
             valid_at=when.valid_at,
         )
-        if isinstance(answer, Refusal):
-            raise Refused(answer)
-        return answer
+
+    async def _take(self, *, create: bool) -> Tenant | Refusal:
+        async with self._taking:
+            if self._tenant is None:
+                return await self._whole(self._taken(create))
+            return self._tenant
+
+    async def _taken(self, create: bool) -> Tenant | Refusal:
+        taken = await self._desk.take(self._name, create=create)
+        if isinstance(taken, Tenant):
+            self._tenant = taken
+        return taken
+
+    async def _whole(self, work: Coroutine[Any, Any, T]) -> T:
+        """What was begun is ended, also when its request is not."""
+        begun = asyncio.ensure_future(work)
+        self._begun.append(begun)
+        return await asyncio.shield(begun)
 
     def _gather(self, ask: Callable[[Answer], T], reader: Reader) -> T | Refusal:
         answer = Answer(reader, self._rows)

@@ -4,7 +4,6 @@ Refuses what is too long before it is read, and lets no message of Python or of 
 a JSON body alone, which no page of another site can send without asking first.
 """
 
-import json
 from typing import Any
 
 import orjson
@@ -61,9 +60,12 @@ class Endpoint(GraphQL[Context, None]):
 
     def decode_json(self, data: str | bytes) -> object:
         try:
-            return orjson.loads(data)
-        except orjson.JSONDecodeError as error:
-            raise json.JSONDecodeError(error.msg, "", 0) from None
+            decoded = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            raise HTTPException(400, "this is no JSON") from None
+        if not isinstance(decoded, dict | list):
+            raise HTTPException(400, 'a map is expected, such as {"query": "{ position }"}')
+        return decoded
 
     def encode_json(self, data: object) -> str:
         return orjson.dumps(data).decode()

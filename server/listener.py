@@ -1,9 +1,12 @@
 """Where the server can be reached: this machine alone, for as long as nobody has to log in."""
 
 import ipaddress
+import re
 import socket
 
 from memql.errors import Problem
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?\Z")
 
 
 def is_local(host: str) -> bool:
@@ -12,6 +15,13 @@ def is_local(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def names_this_machine(header: str) -> bool:
+    """Whether a `Host` header is of this machine's own: a page of another site can make its name lead here, but not
+    another name stand in the header. Programs that send none are no browsers."""
+    found = _HOST.match(header)
+    return not header or (found is not None and is_local(found[1]))
 
 
 def listen(host: str, port: int) -> socket.socket | Problem:

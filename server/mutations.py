@@ -117,14 +117,15 @@ Show: TypeAlias = Callable[[Answer, Sequence[str], Sequence[Want]], Any]
 
 
 def _items(answer: Answer, ids: Sequence[str], wants: Sequence[Want]) -> list[Item]:
-    """The items of these ids, retired ones too. Those of one record were numbered in a row: the first leads to all."""
-    shown: dict[str, Item] = {}
-    for id_ in ids:
-        if id_ not in shown and (newest := answer.reader.index.item(id_)):
-            states = answer.reader.lasting(range(newest.root, newest.root + len(ids)))
-            mine = [state for state in states if state.id in ids]
-            shown |= zip((state.id for state in mine), answer.items(mine, wants), strict=True)
-    return [shown[id_] for id_ in ids if id_ in shown]
+    """The items of these ids, retired ones too. Those that one record made were numbered in a row, so the first leads
+    to them all; only what was there before is looked up one by one."""
+    find = answer.reader.index.item
+    first = next((item for id_ in ids if (item := find(id_))), None)
+    states = answer.reader.lasting(range(first.root, first.root + len(ids)) if first else ())
+    known = {state.id: state for state in states}
+    older = [item.root for id_ in dict.fromkeys(ids) if id_ not in known and (item := find(id_))]
+    known |= {state.id: state for state in answer.reader.lasting(older)}
+    return answer.items([known[id_] for id_ in ids if id_ in known], wants)
 
 
 def _item(answer: Answer, ids: Sequence[str], wants: Sequence[Want]) -> Item | None:

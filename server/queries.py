@@ -122,7 +122,8 @@ async def _items(
 ) -> Any:  # fmt: skip
     wants, cursor = wanted(info._raw_info), _cursor(after)
     return await info.context.read(
-        lambda answer: _page(answer, kinds or (), first, cursor, wants), _when(as_of, valid_at, at_least, cursor)
+        lambda answer: _page(answer, answer.known_kinds(kinds), first, cursor, wants),
+        _when(as_of, valid_at, at_least, cursor),
     )
 
 
@@ -176,7 +177,7 @@ async def _search(info: Told, input_: Search) -> Any:
     def ask(answer: Answer) -> SearchConnection:
         answer.needs(answer.page_limit(first + (after.seen if after else 0)), None)
         limit = 1 if answer.refusal else first + (after.seen if after else 0) + 1
-        hits = answer.needs(answer.reader.search_text(input_.text, input_.kinds or (), limit), [])
+        hits = answer.needs(answer.reader.search_text(input_.text, answer.known_kinds(input_.kinds), limit), [])
         return answer.ranked([hit for hit in hits if _behind(hit, after)], first, after, wants)
 
     when = _when(input_.as_of, input_.valid_at, input_.at_least, after)

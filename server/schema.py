@@ -5,8 +5,15 @@ from typing import Any
 
 import strawberry
 import structlog
-from graphql import GraphQLError, GraphQLSyntaxError, build_schema, lexicographic_sort_schema, print_schema
-from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, ValidationCache
+from graphql import (
+    GraphQLError,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    build_schema,
+    lexicographic_sort_schema,
+    print_schema,
+)
+from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import ExecutionContext as Execution
 
@@ -28,6 +35,19 @@ class Schema(strawberry.Schema):
                 log.error("a field failed", path=error.path, exc_info=error.original_error)
 
 
+class OneOperation(SchemaExtension):
+    """Refuses to guess which of several operations is meant, where Strawberry would take the first. Stands behind the
+    cache of what is valid, which knows documents alone."""
+
+    def on_validate(self) -> Iterator[None]:
+        context = self.execution_context
+        definitions = context.graphql_document.definitions if context.graphql_document else ()
+        several = sum(isinstance(definition, OperationDefinitionNode) for definition in definitions) > 1
+        if several and context._provided_operation_name is None and not context.pre_execution_errors:
+            context.pre_execution_errors = [GraphQLError("several operations are here: say which by `operationName`")]
+        yield
+
+
 def make_schema(limits: RequestLimits) -> Schema:
     """The schema whose documents are held to these limits."""
     # Extensions are made anew for each document; the rules in them must not be: what was found valid is kept by them.
@@ -40,6 +60,7 @@ def make_schema(limits: RequestLimits) -> Schema:
         extensions=[
             ParserCache,
             ValidationCache,
+            OneOperation,
             lambda: AddValidationRules(kept),
             lambda: MaxTokensLimiter(limits.tokens),
         ],

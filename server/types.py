@@ -21,7 +21,6 @@ Position = NewType("Position", int)
 Moment = NewType("Moment", int)
 """A time, in microseconds since 1970."""
 
-
 Told: TypeAlias = Info[Any, Any]
 
 

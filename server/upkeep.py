@@ -2,6 +2,7 @@
 run on the same directory meanwhile.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -196,7 +197,10 @@ def locked(settings: "Settings", command: str) -> Iterator[None]:
     """Has the data directory for one command; or ends it by naming who has it."""
     from engine.tenants import DataLock, Locked
 
-    lock = DataLock.take(settings.data, f"memql {command}")
+    try:
+        lock = DataLock.take(settings.data, f"memql {command}")
+    except OSError as error:
+        stop([f"{settings.data} can't be used: {os.strerror(error.errno or 0).lower()}; choose another with --data"])
     if isinstance(lock, Locked):
         stop([str(lock)])
     try:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -126,6 +127,7 @@ def test_one_process_at_a_time(data: Path, command: list[str]) -> None:
         (["verify", "--tenant", "nots"], "there is no tenant `nots` (did you mean `notes`?)"),
         (["serve", "--host", "0.0.0.0"], "`0.0.0.0` can be reached from other machines, and nobody has to log in yet"),
         (["serve", "--host", "example.org"], "`example.org` can be reached from other machines"),
+        (["serve", "--port", "0", "--set", "tenant=No"], "`No` cannot be a tenant's name"),
         (["serve", "--port", "x"], "`port` must be a whole number"),
     ],
 )
@@ -134,6 +136,23 @@ def test_what_cannot_be_is_said(data: Path, words: list[str], sentence: str) -> 
     told = run(*words, "--data", data)
     assert told.exit_code == Exit.FAILED
     assert sentence in told.stderr
+
+
+def test_a_port_that_is_taken(data: Path) -> None:
+    """By whom is not ours to know; another is chosen by a flag."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        told = run("serve", "--data", data, "--port", str(other.getsockname()[1]))
+    assert told.exit_code == Exit.FAILED
+    assert "PORT_TAKEN" in told.stderr
+    assert "--port" in told.stderr
+
+
+def test_a_data_directory_that_is_none(tmp_path: Path) -> None:
+    """A file stands where it should be."""
+    (tmp_path / "file").write_text("x")
+    told = run("verify", "--data", tmp_path / "file")
+    assert told.exit_code == Exit.FAILED
+    assert "can't be used: " in told.stderr
 
 
 def test_help_and_settings_wait_for_nothing() -> None:

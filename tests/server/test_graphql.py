@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
-from graphql import GraphQLSchema, build_schema
+from graphql import GraphQLSchema, build_client_schema, build_schema, get_introspection_query
 
 from server.schema import printed
 
@@ -88,6 +88,9 @@ async def test_an_answer_shows_what_it_wrote(caller: Any) -> None:
     asked = {"stream": "talk", "events": [{"content": "three"}, first]}
     mixed = (await caller.ask(document, None, input=asked))["recordEvents"]
     assert [event["content"] for event in mixed["events"]] == ["three", "one"]
+    asked = {"stream": "talk", "events": [first, {"content": "four"}, first, {"content": "five"}]}
+    mixed = (await caller.ask(document, None, input=asked))["recordEvents"]
+    assert [event["content"] for event in mixed["events"]] == ["one", "four", "one", "five"]
 
 
 async def test_history_and_as_of(caller: Any) -> None:
@@ -334,6 +337,47 @@ async def test_limits_have_names(serving: Callable[..., Any]) -> None:
         assert "`requests.body_bytes`" in long.json()["errors"][0]["message"]
 
 
+async def test_a_kind_that_is_not_there_is_said(caller: Any) -> None:
+    """With a name that is near; only an open catalog takes any name."""
+    _, memory = await told(caller)
+    query = 'query ($id: ID!) { node(id: $id) { ... on Item { relations(kinds: "MENTION") { totalCount } } } }'
+    for document, code, hint in (
+        ('{ items(kinds: "Memery") { position } }', "UNKNOWN_KIND", "did you mean `Memory`?"),
+        ('{ search(input: {text: "x", kinds: "Goals"}) { position } }', "UNKNOWN_KIND", "did you mean `Goal`?"),
+        (query, "UNKNOWN_RELATION", "did you mean `MENTIONS`?"),
+    ):
+        (error,) = await caller.errors(document, None, **({"id": memory["ids"][0]} if "$id" in document else {}))
+        (problem,) = error["extensions"]["problems"]
+        assert (problem["code"], problem["place"], problem["hint"]) == (code, "kinds", hint)
+    await caller.do("setCatalog", open=True)
+    assert (await caller.ask(query, None, id=memory["ids"][0]))["node"] == {"relations": {"totalCount": 0}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"[{}]", b'"x"', b"1", b"null", b"{}", b"\xff", b'{"query": 5}', b'{"query": null}',
+     b'{"query": "{a}", "variables": 1}', b'{"query": "{ position }", "variables": []}',
+     b'{"query": "{ position }", "variables": "x"}', b'{"query": "{ position }", "operationName": 5}',
+     b'{"query": "{ position }", "extensions": 5}', b'{"query": "\\ud800"}',
+     b'{"query": "query A { position } query B { position }", "operationName": "C"}',
+     b'{"query": "query A { position } query B { position }"}', b'{"query": "subscription { x }"}'],
+)  # fmt: skip
+async def test_bodies_that_are_no_request(caller: Any, body: bytes) -> None:
+    """Each is a caller's mistake, told as one."""
+    await caller.do("declareLabel", label="x")
+    answer = await caller.http.post("/graphql", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code < 500, answer.text
+    (error,) = answer.json()["errors"]
+    assert error["extensions"]["code"] in ("BAD_REQUEST", "GRAPHQL_INVALID", "GRAPHQL_SYNTAX")
+    assert "Traceback" not in answer.text
+
+
+async def test_the_schema_can_be_asked_for(caller: Any) -> None:
+    """Tools that generate clients ask for all of it."""
+    data = await caller.ask(get_introspection_query(input_value_deprecation=True, specified_by_url=True))
+    assert len(build_client_schema(data).type_map) > 100
+
+
 async def test_a_bomb_of_fragments_costs_its_text(caller: Any) -> None:
     """Each fragment is measured once, however often it is used."""
     fragments = "".join(f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }} " for n in range(60))
@@ -390,8 +434,12 @@ async def test_http(caller: Any) -> None:
     assert (await caller.ask("{ position }")) == {"position": 2}
     assert (await caller.http.get("/graphql")).status_code in (400, 404)
     assert (await caller.http.get("/nowhere")).json()["errors"][0]["extensions"]["code"] == "NOT_HERE"
-    foreign = await caller.http.get("/graphql", params={"query": "{ position }"}, headers={"host": "evil.example"})
-    assert foreign.status_code == 421
+    for host, status in (
+        ("evil.example", 421), ("localhost.evil.example", 421), ("[::1", 421), ("localhost@evil", 421), ("10.0.0.1", 421),
+        ("[::1]:8484", 200), ("127.0.0.1:8484", 200), ("LOCALHOST", 200),
+    ):  # fmt: skip
+        answer = await caller.http.get("/graphql", params={"query": "{ position }"}, headers={"host": host})
+        assert answer.status_code == status, host
     spec = await caller.http.post(
         "/graphql", json={"query": "{ position }"}, headers={"accept": "application/graphql-response+json"}
     )
