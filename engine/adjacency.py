@@ -155,15 +155,15 @@ class Adjacency:
             codes = [self._columns.codes[kind] for kind in kinds if kind in self._columns.codes]
             rows = rows[np.isin(self._column["kind"][rows], codes)]
         origins, ends = self._column[near][rows], self._column[far][rows]
-        kept: Mask = _known(scope.shown, ends)
-        near_kept: Mask = _known(scope.shown, origins)
+        kept: Mask = scope.shown(ends) > 0
+        near_kept: Mask = scope.shown(origins) > 0
         codes = [self._columns.codes[kind] for kind in lasting if kind in self._columns.codes]
         if codes:
             lasts = np.isin(self._column["kind"][rows], codes)
             if near == "source":
-                kept |= lasts & _known(scope.lasting, ends)
+                kept |= lasts & (scope.lasting(ends) > 0)
             else:
-                near_kept |= lasts & _known(scope.lasting, origins)
+                near_kept |= lasts & (scope.lasting(origins) > 0)
         kept &= near_kept
         return Steps(rows[kept], origins[kept], ends[kept], self._column["weight"][rows[kept]])
 
@@ -182,13 +182,6 @@ class Adjacency:
         code = self._columns.codes.get(kind, -1)
         rows = rows[(self._column["kind"][rows] == code) & (self._column["died"][rows] == NEVER)]
         return list(zip(rows.tolist(), self._column["target"][rows].tolist(), strict=True))
-
-
-def _known(versions: Numbers, roots: NDArray[Any]) -> Mask:
-    inside = roots < len(versions)
-    mask: Mask = np.zeros(len(roots), np.bool_)
-    mask[inside] = versions[roots[inside]] > 0
-    return mask
 
 
 def _joined(parts: Sequence[Steps]) -> Steps:

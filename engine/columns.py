@@ -56,6 +56,10 @@ def load(db: sqlite3.Connection, table: str, names: Sequence[str]) -> NDArray[np
     return numbers
 
 
+def _doubled(column: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate([column, np.zeros(len(column), column.dtype)])
+
+
 def _numbers(rows: Sequence[tuple[int | float, ...]], weight_at: int | None) -> NDArray[np.int64] | None:
     """The rows as one array; None where a value is of another type than it was written with."""
     try:
@@ -86,6 +90,10 @@ class Columns:
             column = np.zeros(max(1024, self.count * 5 // 4), width)
             column[1 : self.count] = numbers[:, ITEM_NUMBERS.index(name)]
             self._columns[name] = column
+        size = len(self._columns["root"])
+        self._newest = np.zeros(size, np.int64)  # of each root
+        self._previous = np.zeros(size, np.int64)  # of each version
+        self._chain(np.arange(1, self.count))
         erased = index.db.execute("SELECT dense FROM items WHERE body IS NULL").fetchall()
         self.erased = {dense for (dense,) in erased}
         self.codes = {name: code for code, name in index.names().items()}
@@ -114,7 +122,8 @@ class Columns:
         first, count = events[0].dense, len(events)
         while first + count > len(self._columns["root"]):
             for name, column in self._columns.items():
-                self._columns[name] = np.concatenate([column, np.zeros(len(column), column.dtype)])
+                self._columns[name] = _doubled(column)
+            self._newest, self._previous = _doubled(self._newest), _doubled(self._previous)
         columns, rows = self._columns, slice(first, first + count)
         for name in ("root", "version", "stream", "valid_from", "valid_to"):
             columns[name][rows] = [getattr(event, name) for event in events]
@@ -123,10 +132,28 @@ class Columns:
         columns["domain"][rows] = [DOMAINS.index(event.domain) for event in events]
         columns["born"][rows] = position
         columns["died"][rows] = NEVER
-        for event in events:
-            if event.previous:
-                columns["died"][event.previous] = position
+        columns["died"][[event.previous for event in events if event.previous]] = position
+        self._chain(np.arange(first, first + count))
         self.count = first + count
+
+    def _chain(self, denses: Numbers) -> None:
+        """Makes these versions the newest of their identities; their dense ids rise."""
+        roots = self._columns["root"][denses]
+        first = roots == denses
+        self._newest[roots[first]] = denses[first]
+        for root, dense in zip(roots[~first].tolist(), denses[~first].tolist(), strict=True):
+            self._previous[dense] = self._newest[root]
+            self._newest[root] = dense
+
+    def newest(self, roots: Numbers, position: int) -> Numbers:
+        """The newest version of each of these identities that was recorded at or before the position (0: none)."""
+        versions: Numbers = np.where(
+            (roots > 0) & (roots < len(self._newest)), self._newest[roots % len(self._newest)], 0
+        )
+        born = self._columns["born"]
+        while (later := (versions > 0) & (born[versions] > position)).any():
+            versions[later] = self._previous[versions[later]]
+        return versions
 
     def code(self, name: str) -> int:
         if (code := self.codes.get(name)) is None:
@@ -150,7 +177,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Scope:
-    """Tenant, visibility, time and position as masks over dense ids."""
+    """Tenant, visibility, time and position: as masks over all dense ids, and for a few identities at a time."""
 
     columns: Columns
     count: int
@@ -166,9 +193,7 @@ class Scope:
         """Versions that the principal may see and that were recorded by then, whatever became of them."""
         mask: Mask = (self._column("born") <= self.position) & (self._column("root") > 0)
         if not self.by.admin:
-            codes = self.columns.codes
-            mine = [codes[name] for name in {self.by.id, *self.by.owners} if name in codes]
-            mask &= (self._column("domain") == _ORGANIZATION) | np.isin(self._column("owner"), mine)
+            mask &= (self._column("domain") == _ORGANIZATION) | np.isin(self._column("owner"), self._owners)
         return mask
 
     @cached_property
@@ -186,21 +211,28 @@ class Scope:
         mask &= self._column("valid_to") > self.valid_at
         return mask
 
-    @cached_property
-    def shown(self) -> Numbers:
-        """Of each root, the version that a default read shows (0: none)."""
-        return self._by_root(self.seen)
+    def shown(self, roots: Numbers) -> Numbers:
+        """Of each of these identities, the version that a default read shows (0: none)."""
+        versions = self.lasting(roots)
+        kept = self._column("died")[versions] > self.position
+        if self.valid_at is not None:
+            kept &= self._column("valid_from")[versions] <= self.valid_at
+            kept &= self._column("valid_to")[versions] > self.valid_at
+        return np.where(kept, versions, 0)
+
+    def lasting(self, roots: Numbers) -> Numbers:
+        """Of each of these identities, the last version known at the position, even when it was retired since or is no
+        longer valid (0: none)."""
+        versions = self.columns.newest(roots, self.position)
+        if self.by.admin:
+            return versions
+        seen = self._column("domain")[versions] == _ORGANIZATION
+        return np.where(seen | np.isin(self._column("owner")[versions], self._owners), versions, 0)
 
     @cached_property
-    def lasting(self) -> Numbers:
-        """Of each root, the last version known at the position, even when retired or not valid (0: none)."""
-        return self._by_root(self.visible)
-
-    def _by_root(self, mask: Mask) -> Numbers:
-        denses = np.flatnonzero(mask)
-        versions = np.zeros(self.count, np.int64)
-        versions[self._column("root")[denses]] = denses  # ascending, so that the newest version stays
-        return versions
+    def _owners(self) -> list[int]:
+        codes = self.columns.codes
+        return [codes[name] for name in {self.by.id, *self.by.owners} if name in codes]
 
     def of_kind(self, *kinds: str) -> Mask:
         """Seen versions of these kinds."""

@@ -26,6 +26,10 @@ _RECENT_EVENTS = 32_768
 _READ_BYTES = 2_000_000
 _READ_BATCHES = 12
 """What is read from the journal at once, and kept for who comes after: some 50 MB while stores are rebuilt."""
+_WRITING_SHARE = 4
+"""How many times as long as the last write took a store gathers for the next one, where nobody waits for it."""
+_MOST_GATHER = 5.0
+"""Seconds after which gathering ends all the same."""
 _PATIENCE = 10
 """How many times `seal_records` may go unsealed while a projection catches up."""
 
@@ -113,7 +117,7 @@ class Follower:
         self._source = source
         self._clock = clock
         self._limits = limits
-        self._gather = gather_ms / 1000
+        self._gather = self._least_gather = gather_ms / 1000
         self._keeps_erased = keeps_erased
         self._taken = projection.position
         self._sealed = projection.position
@@ -171,7 +175,11 @@ class Follower:
             self._changed.notify_all()
         if self._thread:
             self._thread.join()
-        self.projection.close()
+        try:
+            self.projection.close()
+        except (Unapplied, OSError) as error:
+            # Nothing is lost: what is not sealed is applied again when the tenant is opened next.
+            log.error("store not sealed", store=self.projection.name, problem=type(error).__name__)
 
     # The thread
 
@@ -210,10 +218,8 @@ class Follower:
                     gathered_since = None
             except JournalFailed as error:
                 self._fail(str(error))
-                return
             except Exception as error:
-                if not self._recover(error):
-                    return
+                self._recover(error)
                 gathered_since = None
             with self._changed:
                 self._changed.notify_all()
@@ -254,7 +260,11 @@ class Follower:
             self.rebuild()
 
     def _show(self) -> None:
+        began = self._clock.monotonic()
         self.projection.settle()
+        # A store whose writes are dear gathers for longer, so that they take no more than a share of the time.
+        took = self._clock.monotonic() - began
+        self._gather = min(max(self._least_gather, took * _WRITING_SHARE), _MOST_GATHER)
         self._source.forget()
         if self._phase is Phase.REBUILDING:
             self.projection.seal()
@@ -273,19 +283,17 @@ class Follower:
         if not self._ready_at:
             self._phase = Phase.FOLLOWING
 
-    def _recover(self, error: Exception) -> bool:
-        """Whether a rebuild is to be tried; a store that cannot even be rebuilt stays closed to reads."""
+    def _recover(self, error: Exception) -> None:
+        """Has the store rebuilt; one that cannot even be rebuilt stays closed to reads until somebody asks again."""
         ours = isinstance(error, Unapplied)
-        log.error(
-            "store failed", store=self.projection.name, position=self._taken, exc_info=not ours, problem=str(error)
-        )
+        problem = str(error) if ours else type(error).__name__
+        log.error("store failed", store=self.projection.name, position=self._taken, problem=problem, exc_info=not ours)
         with self._changed:
             if self._phase is Phase.REBUILDING:
                 self._fail(f"it could not be rebuilt at position {self._taken + 1:,}")
-                return False
+                return
             self._phase = Phase.REBUILDING
             self._rebuild = True
-        return True
 
     def _fail(self, problem: str) -> None:
         with self._changed:

@@ -53,9 +53,9 @@ class Reader:
     def item(self, id_: str) -> ItemState | None:
         """The item of that id as a default read shows it; None where there is none to be seen."""
         newest = self.index.item(id_)
-        if newest is None or newest.root >= len(self.scope.shown):
+        if newest is None:
             return None
-        dense = int(self.scope.shown[newest.root])
+        (dense,) = self.scope.shown(np.array([newest.root])).tolist()
         return self.items([dense])[0] if dense else None
 
     def items(self, denses: Iterable[int]) -> list[ItemState]:
@@ -99,8 +99,8 @@ class Reader:
 
     def lasting(self, roots: Iterable[int]) -> list[ItemState]:
         """The last known versions of these identities, even when retired: what provenance leads to."""
-        last = self.scope.lasting
-        return self.items(last[root] for root in roots if root < len(last) and last[root])
+        versions = self.scope.lasting(np.fromiter(roots, np.int64))
+        return self.items(versions[versions > 0])
 
     # Relations
 

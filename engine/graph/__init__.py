@@ -56,6 +56,7 @@ class Graph:
         form = f"{engine} {version(engine)}, schema {cypher.SCHEMA}"
         self._seal = Seal(directory / "graph.seal", tenant=tenant, form=form, base=directory, pattern="graph.kuzu*")
         self._file = GraphFile(directory / "graph.kuzu", engine, limits, self._begin)
+        self._void = False
         sealed = self._seal.restore()
         if sealed is None:
             self.clear()
@@ -126,7 +127,7 @@ class Graph:
         self._put_on_disk()
 
     def clear(self) -> None:
-        self._file.let_go()
+        self._file.let_go(broken=self._void)
         for path in self._seal.files().values():
             path.unlink()
         self._seal.remove()
@@ -134,9 +135,11 @@ class Graph:
 
     def close(self) -> None:
         """For good; ends reads that are still running."""
-        if not self._void:
-            self.seal()
-        self._file.close()
+        try:
+            if not self._void:
+                self.seal()
+        finally:
+            self._file.close(broken=self._void)
 
     # Reads
 

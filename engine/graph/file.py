@@ -4,7 +4,9 @@ One connection writes; each read has one of its own. What an engine says is neve
 `GraphFailed` in our words, and a failed write is an exception that makes the whole file void.
 """
 
+import ctypes
 import importlib.util  # Kùzu reads Arrow tables through `importlib.util`, which it does not import itself.
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -106,20 +108,31 @@ class GraphFile:
         self.execute(cypher.CLOSE_WITHOUT_CHECKPOINT)
         self._begin(fresh)
 
-    def close(self) -> None:
+    def close(self, *, broken: bool = False) -> None:
         """For good. Ends reads that are running; changes nothing on disk."""
         self._closed = True
-        self.let_go()
+        self.let_go(broken=broken)
 
-    def let_go(self) -> None:
-        """As if it had not been opened yet."""
+    def let_go(self, *, broken: bool = False) -> None:
+        """As if it had not been opened yet. `broken`: the engine failed at a write, and the file is to be removed."""
         with self.alone(hurry=True):
             self._statements.clear()
-            if self._writer is not None:
-                self._writer.close()
-            if self._database is not None:
-                self._database.close()
+            if broken:
+                self._abandon()
+            else:
+                if self._writer is not None:
+                    self._writer.close()
+                if self._database is not None:
+                    self._database.close()
             self._library = self._database = self._writer = None
+
+    def _abandon(self) -> None:
+        """Closing a Kùzu database that could not write, on a full disk, ends the process: its destructor throws. So it
+        is never destroyed. Its file is emptied, because a file that is open keeps its space when it is removed."""
+        for kept in (self._writer, self._database):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+        if self.path.exists():
+            os.truncate(self.path, 0)
 
     @contextmanager
     def alone(self, *, hurry: bool = False) -> Iterator[None]:

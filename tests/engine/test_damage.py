@@ -231,7 +231,7 @@ def test_a_spoiled_record_is_named_and_its_neighbours_are_kept(open_ledger: Call
     ledger = open_ledger()
     fill(ledger)
     ledger.journal.db.execute(
-        "UPDATE records SET frames = CAST(replace(CAST(frames AS BLOB), 'event 1.0', 'event 9.9') AS BLOB) WHERE position = 4"
+        "UPDATE records SET frames = CAST(replace(frames, 'event 1.0', 'event 9.9') AS BLOB) WHERE position = 4"
     )
     position = ledger.journal.position
     ledger.close()
