@@ -208,6 +208,8 @@ def run(trials: int, seed: int, *, rounds: int = 8, longest: float = 2.5) -> tup
             process.send_signal(signal.SIGKILL)
             process.wait()
             reading.join()
+            assert process.stdout
+            process.stdout.close()
             problem = check(directory, acknowledged)
             if problem:
                 problems[problem] += 1
