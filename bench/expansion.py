@@ -53,7 +53,8 @@ def expand() -> None:
             reached = np.bincount(at, first.weights)[np.searchsorted(middle, second.origins)]
             ends, at = np.unique(second.ends, return_inverse=True)
             scores = np.bincount(at, reached * second.weights)
-            best = np.argsort(-scores, kind="stable")[:10]
+            best = np.argpartition(-scores, 10)[:10]
+            best = best[np.argsort(-scores[best], kind="stable")]
             items = reader.items(reader.scope.shown(ends[best]))
             return [(item.id, score) for item, score in zip(items, scores[best].tolist(), strict=True)]
 

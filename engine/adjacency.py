@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.columns import Columns, Mask, Numbers, Scope, load
+from engine.columns import Columns, Mask, Numbers, Scope, any_of, load
 from engine.decide.view import NEVER
 from engine.events import RelationRecorded, RelationRetired
 from engine.index import RELATION_NUMBERS, Index
@@ -146,20 +146,22 @@ class Adjacency:
         count = self.count
         rows = sparse.from_roots(roots)
         if sparse.upto < count:
-            delta = np.arange(sparse.upto, count)
-            rows = np.concatenate([rows, delta[np.isin(self._column[near][delta], roots)]])
+            asked = np.zeros(self._columns.count, np.bool_)
+            asked[roots[roots < len(asked)]] = True
+            delta = np.flatnonzero(asked[self._column[near][sparse.upto : count]]) + sparse.upto
+            rows = np.concatenate([rows, delta])
         if len(rows) > most:
             raise OverflowError(len(rows))
         rows = rows[self._current(scope, rows)]
         if kinds is not None:
             codes = [self._columns.codes[kind] for kind in kinds if kind in self._columns.codes]
-            rows = rows[np.isin(self._column["kind"][rows], codes)]
+            rows = rows[any_of(self._column["kind"][rows], codes)]
         origins, ends = self._column[near][rows], self._column[far][rows]
         kept: Mask = scope.shown(ends) > 0
         near_kept: Mask = scope.shown(origins) > 0
         codes = [self._columns.codes[kind] for kind in lasting if kind in self._columns.codes]
         if codes:
-            lasts = np.isin(self._column["kind"][rows], codes)
+            lasts = any_of(self._column["kind"][rows], codes)
             if near == "source":
                 kept |= lasts & (scope.lasting(ends) > 0)
             else:
