@@ -18,7 +18,7 @@ from engine.commands import Asked
 from engine.decide import Decision, ItemState, RelationState, decide
 from engine.events import ItemErased, ItemRecorded, RelationRecorded, RelationRetired, Vector, declared
 from engine.index import Index
-from engine.journal import DiskFull, Journal, JournalFailed, Outcome
+from engine.journal import Journal, JournalFailed, Outcome, ran_out_of_space
 from engine.limits import Limits
 from engine.records import Receipt, Record, Sealed, seal, unseal, without
 from memql.catalog import Catalog
@@ -188,10 +188,6 @@ class Committer:
             self._waiting.append(waiting)
         return waiting
 
-    def refuse_all(self, refusal: Refusal) -> None:
-        """From now on every command gets this answer."""
-        self._refuses = refusal
-
     def commit_group(self) -> list[Waiting]:
         """Commits one group of what waits and answers it. Empty: nothing was waiting."""
         with self._turn:
@@ -204,10 +200,13 @@ class Committer:
                 group = group[: len(group) - len(rest)]
             except Exception as error:
                 self._undo()
-                if len(group) == 1:
+                if ran_out_of_space(error):
+                    _refuse(group, STORAGE_FULL)
+                elif len(group) == 1:
                     group[0].failure = error
-                for waiting in group if len(group) > 1 else ():
-                    self._commit_alone(waiting)
+                else:
+                    for waiting in group:
+                        self._commit_alone(waiting)
         return group
 
     def _commit_alone(self, waiting: Waiting) -> None:
@@ -249,17 +248,9 @@ class Committer:
         return waiting[taken:]
 
     def _append(self, group: _Group, written: Sequence[Waiting]) -> None:
-        try:
-            outcome = self._journal.append(group.batch)
-        except DiskFull:
-            self._index.forget_codes()
-            for one in written:
-                one.answer = STORAGE_FULL
-            return
-        if outcome is not Outcome.ACKNOWLEDGED:
+        if self._journal.append(group.batch) is not Outcome.ACKNOWLEDGED:
             self._refuses = OUTCOME_UNKNOWN
-            for one in written:
-                one.answer = OUTCOME_UNKNOWN
+            _refuse(written, OUTCOME_UNKNOWN)
             return
         self.catalog = group.catalog
         for record in group.records:
@@ -268,6 +259,13 @@ class Committer:
         if any(isinstance(event, ItemErased) for record in group.records for event in record.events):
             self._journal.scrub()
         self._told(group.records)
+
+
+def _refuse(waiting: Sequence[Waiting], refusal: Refusal) -> None:
+    """Nothing of these was written; what was refused for another reason keeps it."""
+    for one in waiting:
+        if not isinstance(one.answer, Refusal):
+            one.answer = refusal
 
 
 def _answer(group: _Group, asked: Asked) -> Receipt | Refusal:
@@ -282,6 +280,8 @@ def _answer(group: _Group, asked: Asked) -> Receipt | Refusal:
                 message = "this idempotency key was used for something else"
                 return conflict("KEY_REUSED", message, "idempotency_key", "use a new key for a new request")
             record = group.record(before[1])
+            if record.key != key:
+                raise JournalFailed(f"the index leads from a key to another record, {record.position}")
             return Receipt(record.position, record.at, record.ids, repeated=True)
     decision = decide(group, asked)
     if isinstance(decision, Refusal):

@@ -72,7 +72,7 @@ def _float_bits(weight: float) -> int:
     return int(struct.unpack("<q", struct.pack("<d", weight))[0])
 
 
-_MISREAD = (TypeError, ValueError, KeyError, IndexError, AttributeError, struct.error)
+_MISREAD = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, MemoryError, struct.error)
 """What a row raises whose values have become others, or of another type."""
 
 
@@ -217,7 +217,10 @@ class Index:
         ).fetchone()
         if found is None or id_.startswith("rel_"):
             return None
-        return self._item(found, id_)
+        item = self._item(found, id_)
+        if item.retired and self.current(item.root) != item.dense:
+            raise JournalFailed(f"the index leads to an old version of item {item.root}")
+        return item
 
     def items(self, denses: Iterable[int]) -> dict[int, ItemState]:
         """Versions by their dense ids, each checked against its checksums."""
@@ -245,7 +248,15 @@ class Index:
         ).fetchone()
         if found is None or not id_.startswith("rel_"):
             return None
-        return self._relation(found, id_)
+        relation = self._relation(found, id_)
+        if relation.retired and self._follows(relation):
+            raise JournalFailed(f"the index leads to an old version of relation {relation.root}")
+        return relation
+
+    def _follows(self, relation: RelationState) -> bool:
+        """Whether there is a later version of the relation."""
+        sql = "SELECT max(row) FROM relations WHERE root = ? AND version > 1"
+        return bool((self.db.execute(sql, (relation.root,)).fetchone()[0] or 0) > relation.row)
 
     def relations(self, rows: Iterable[int]) -> dict[int, RelationState]:
         asked = orjson.dumps(list(map(int, rows))).decode()
@@ -256,8 +267,14 @@ class Index:
         return {row[0]: self._relation(row) for row in found}
 
     def keyed(self, scope: str, key: str) -> int:
+        """The root of what has that external key in that scope, or 0."""
         found = self.db.execute("SELECT root FROM externals WHERE scope = ? AND key = ?", (scope, key)).fetchone()
-        return found[0] if found else 0
+        if found is None:
+            return 0
+        item = self.items(found).get(found[0])
+        if item is None or _external(item) != (scope, key):
+            raise JournalFailed(f"the index leads from a key to another item, {found[0]}")
+        return item.root
 
     def asked(self, key: bytes) -> tuple[bytes, int] | None:
         """The digest of the request under that idempotency key, and its record's position."""
@@ -273,13 +290,15 @@ class Index:
                 item = self.items([event.dense]).get(event.dense)
                 found = self.db.execute("SELECT root FROM ids WHERE id = ?", (event.id,)).fetchone()
                 same = item and (item.id, item.root, item.born) == (event.id, event.root, record.position)
+                same = same and self.item(event.id) is not None
                 whole = item and (item.erased or item.properties == event.properties)
                 scoped = _external(event) if event.version == 1 and event.root not in erased else None
                 keyed = scoped is None or (item and item.erased) or self.keyed(*scoped) == event.root
                 return bool(same and whole and keyed) and found == (event.root,)
             case RelationRecorded():
                 relation = self.relations([event.row]).get(event.row)
-                return relation is not None and (relation.id, relation.born) == (event.id, record.position)
+                same = relation is not None and (relation.id, relation.born) == (event.id, record.position)
+                return same and self.relation(event.id) is not None
             case ItemRetired():
                 item = self.items([event.dense]).get(event.dense)
                 return item is not None and item.died == record.position
@@ -350,7 +369,7 @@ def _values(properties: dict[str, Any]) -> dict[str, Value]:
     return {name: from_json(value) for name, value in properties.items()}
 
 
-def _external(event: ItemRecorded) -> tuple[str, str] | None:
+def _external(event: ItemRecorded | ItemState) -> tuple[str, str] | None:
     """Scope and key under which the item is found by a name from outside."""
     if event.kind == "Stream":
         name = event.properties.get("name")

@@ -34,6 +34,7 @@ CREATE TABLE relations (
     died INTEGER NOT NULL, valid_from INTEGER NOT NULL, valid_to INTEGER NOT NULL, recorded_at INTEGER NOT NULL,
     retired_at INTEGER NOT NULL, read_version INTEGER NOT NULL, crc INTEGER NOT NULL, sum INTEGER NOT NULL,
     id TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX relation_versions ON relations (root) WHERE version > 1;
 CREATE TABLE codes (code INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE keys (key BLOB PRIMARY KEY, request BLOB NOT NULL, position INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE externals (scope TEXT, key TEXT, root INTEGER NOT NULL, PRIMARY KEY (scope, key)) WITHOUT ROWID;
@@ -66,8 +67,9 @@ class JournalFailed(Exception):
     """The journal cannot be read as it was written; the message is ours. See `memql verify`."""
 
 
-UNREADABLE = (JournalFailed, sqlite3.DatabaseError)
-"""What reading a damaged journal raises, before one door turns it into an answer."""
+UNREADABLE = (JournalFailed, sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading a damaged journal raises, before one door turns it into an answer. SQLite quotes damaged text in its
+messages, which then are no text either."""
 
 
 class Journal:
@@ -101,7 +103,7 @@ class Journal:
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):
                 self.rollback()
-            if not self.db.in_transaction and "full" in str(error):
+            if not self.db.in_transaction and ran_out_of_space(error):
                 raise DiskFull from None
             return Outcome.UNKNOWN
         last = batch[-1]
@@ -172,6 +174,10 @@ class Journal:
         self._head.close()
 
 
+def ran_out_of_space(error: Exception) -> bool:
+    return isinstance(error, DiskFull) or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
 def _row(sealed: Sealed) -> tuple[int, int, bytes, bytes, bytes]:
     return sealed.position, sealed.at, sealed.header, sealed.frames, sealed.hash
 
@@ -206,4 +212,9 @@ def create(path: Path, uid: bytes) -> sqlite3.Connection:
 def last_of(db: sqlite3.Connection) -> tuple[int, int, bytes]:
     """Position, time and hash of the last record; those of the beginning where there is none."""
     found = db.execute("SELECT position, at, hash FROM records ORDER BY position DESC LIMIT 1").fetchone()
-    return found or (0, 0, GENESIS)
+    match found:
+        case None:
+            return 0, 0, GENESIS
+        case (int(position), int(at), bytes(hash_)):
+            return position, at, hash_
+    raise JournalFailed("the last record is not as it was written")

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from engine.events import EVENTS, Event, ItemRecorded, StateFolded, Vector
-from memql.values import FOREVER, from_json, to_json
+from engine.events import EVENTS, Event, ItemRecorded, RelationRecorded, StateFolded, Vector
+from memql.values import FOREVER, Value, from_json, to_json
 
 RECORD_VERSION = 1
 GENESIS = bytes(32)
@@ -65,26 +65,27 @@ _LISTS = ("labels", "positions", "spoiled")
 
 
 def _structure(event: Event) -> dict[str, Any]:
-    if isinstance(event, ItemRecorded):  # nearly every event is one, so its fields are written out
-        fields: dict[str, Any] = {
-            "t": "item",
-            "id": event.id,
-            "root": event.root,
-            "dense": event.dense,
-            "version": event.version,
-            "previous": event.previous,
-            "kind": event.kind,
-            "owner": event.owner,
-            "domain": event.domain,
-            "valid_from": event.valid_from,
-            "valid_to": event.valid_to,
-            "stream": event.stream,
-        }
-    else:
-        fields = {"t": event.tag}
-        fields |= {name: getattr(event, name) for name in event.__slots__ if name not in _CONTENT}
-    if fields.get("valid_to") == FOREVER:
-        del fields["valid_to"]
+    if not isinstance(event, ItemRecorded):
+        fields = {"t": event.tag} | {name: getattr(event, name) for name in event.__slots__ if name not in _CONTENT}
+        if fields.get("valid_to") == FOREVER:
+            del fields["valid_to"]
+        return fields
+    # Nearly every event is an item's first version: what is so for all of those is not written.
+    fields = {
+        "t": "item",
+        "id": event.id,
+        "dense": event.dense,
+        "kind": event.kind,
+        "owner": event.owner,
+        "domain": event.domain,
+        "valid_from": event.valid_from,
+    }
+    if event.valid_to != FOREVER:
+        fields["valid_to"] = event.valid_to
+    if event.stream:
+        fields["stream"] = event.stream
+    if event.version > 1:
+        fields |= {"root": event.root, "version": event.version, "previous": event.previous}
     return fields
 
 
@@ -113,30 +114,50 @@ def content_of(frame: bytes) -> bytes:
 
 def _revive(structure: dict[str, Any], content: bytes | None) -> Event:
     """The event from its structure and content; content that was erased leaves it empty."""
+    if structure["t"] == "item":
+        return _revive_item(structure, content)
     kind = EVENTS[structure.pop("t")]
     if content:
-        text = content_of(content)
-        written = orjson.loads(text)
-        if "model" in written:
-            written["vector"] = Vector(written.pop("model"), content[4 + len(text) :])
-        if isinstance(properties := written.get("properties"), dict):
-            written["properties"] = {name: from_json(value) for name, value in properties.items()}
-        structure |= written
+        structure |= orjson.loads(content_of(content))
     for name in _LISTS:
         if name in structure:
             structure[name] = tuple(structure[name])
-    if kind is ItemRecorded:
-        structure["erased"] = content is None
-    elif kind is StateFolded:
+    if kind is StateFolded:
         for name in ("set", "add"):
             structure[name] = {key: tuple(map(tuple, pairs)) for key, pairs in structure[name].items()}
-    elif isinstance(declared := structure.get("properties"), list):
-        structure["properties"] = tuple(map(tuple, declared))
+    elif kind is RelationRecorded:
+        structure["properties"] = _values(structure.get("properties", {}))
+    elif "properties" in structure:
+        structure["properties"] = tuple(map(tuple, structure["properties"]))
     return kind(**structure)
+
+
+def _revive_item(structure: dict[str, Any], content: bytes | None) -> ItemRecorded:
+    text = content_of(content) if content else b""
+    written = orjson.loads(text) if text else {}
+    model = written.get("model")
+    vector = Vector(model, content[4 + len(text) :]) if model and content else None
+    dense, get = structure["dense"], structure.get
+    return ItemRecorded(
+        structure["id"], get("root", dense), dense, get("version", 1), get("previous", 0), structure["kind"],
+        structure["owner"], structure["domain"], structure["valid_from"], get("valid_to", FOREVER), get("stream", 0),
+        tuple(written.get("labels", ())), _values(written.get("properties", {})),
+        vector, written.get("reason", ""), content is None,
+    )  # fmt: skip
+
+
+def _values(written: dict[str, Any]) -> dict[str, Value]:
+    return {name: from_json(value) for name, value in written.items()}
 
 
 def digest(salt: bytes, content: bytes) -> bytes:
     return hashlib.sha256(salt + content).digest()
+
+
+def _digests(header: dict[str, Any]) -> list[bytes]:
+    """The digest of each frame, as the header lists them."""
+    together = bytes.fromhex(header["digests"])
+    return [together[at : at + 32] for at in range(0, len(together), 32)]
 
 
 def chain(previous: bytes, header: bytes) -> bytes:
@@ -148,12 +169,12 @@ def seal(record: Record, previous: bytes, entropy: Callable[[int], bytes]) -> Se
     salts = entropy(SALT_BYTES * len(record.events))
     frames: list[bytes] = []
     structures: list[dict[str, Any]] = []
+    digests: list[bytes] = []
     for index, event in enumerate(record.events):
         salt = salts[index * SALT_BYTES : (index + 1) * SALT_BYTES]
         content = _content(event)
-        structure = _structure(event)
-        structure["digest"] = digest(salt, content).hex()
-        structures.append(structure)
+        structures.append(_structure(event))
+        digests.append(digest(salt, content))
         frames += (struct.pack("<I", len(content)), salt, content)
     header = orjson.dumps(
         {
@@ -166,6 +187,7 @@ def seal(record: Record, previous: bytes, entropy: Callable[[int], bytes]) -> Se
             "key": record.key.hex(),
             "request": record.request.hex(),
             "events": structures,
+            "digests": b"".join(digests).hex(),
         }
     )
     return Sealed(record.position, record.at, header, b"".join(frames), chain(previous, header))
@@ -191,7 +213,9 @@ def without(sealed: Sealed, root: int) -> Sealed:
     structures = orjson.loads(sealed.header)["events"]
     frames: list[bytes] = []
     for structure, (salt, content) in zip(structures, split(sealed.frames), strict=True):
-        if content is None or (structure["t"] in ("item", "retired") and structure["root"] == root):
+        if content is None or (
+            structure["t"] in ("item", "retired") and structure.get("root", structure["dense"]) == root
+        ):
             frames.append(struct.pack("<I", _ERASED))
         else:
             frames += (struct.pack("<I", len(content)), salt, content)
@@ -204,9 +228,9 @@ def spare(sealed: Sealed, drop: bool = False) -> Sealed | None:
     frames: list[bytes] = []
     missing = False
     try:
-        structures = orjson.loads(sealed.header)["events"]
-        for structure, (salt, content) in zip(structures, split(sealed.frames), strict=True):
-            spoiled = drop and content is not None and digest(salt, content).hex() != structure["digest"]
+        digests = _digests(orjson.loads(sealed.header))
+        for expected, (salt, content) in zip(digests, split(sealed.frames), strict=True):
+            spoiled = drop and content is not None and digest(salt, content) != expected
             if content is None or spoiled:
                 missing = True
                 frames.append(struct.pack("<I", _ERASED))
@@ -240,8 +264,8 @@ def unseal(
         for version in range(written, current):
             header = upgrades[version](header)
         events: list[Event] = []
-        for structure, (salt, content) in zip(header["events"], split(sealed.frames), strict=True):
-            expected = bytes.fromhex(structure.pop("digest"))
+        frames = split(sealed.frames)
+        for structure, expected, (salt, content) in zip(header["events"], _digests(header), frames, strict=True):
             if content is not None and digest(salt, content) != expected:
                 return Damage(sealed.position, f"the content of event {len(events) + 1} is not what its digest says")
             events.append(_revive(structure, content))

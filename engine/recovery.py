@@ -16,7 +16,16 @@ from engine import head
 from engine.clock import Clock
 from engine.events import ItemErased, LossAccepted
 from engine.index import Index
-from engine.journal import APPLICATION_ID, SCHEMA_VERSION, UNREADABLE, Journal, connect, create, last_of
+from engine.journal import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    UNREADABLE,
+    Journal,
+    connect,
+    create,
+    last_of,
+    ran_out_of_space,
+)
 from engine.records import GENESIS, Damage, Record, seal, spare
 from engine.salvage import HEAD, JOURNAL, SUSPECT, fits, make_names_durable, read_only, rebuild, uid_of, walk
 from engine.seal import read_seal
@@ -60,7 +69,7 @@ def open_journal(directory: Path, clock: Clock) -> tuple[Journal, Index] | Damag
         return _opened(directory)
     except UNREADABLE as error:
         witnessed = _witnessed(directory)[0]
-        if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+        if ran_out_of_space(error):
             return Damaged("DISK_FULL", "there is no space to open the journal", 0, witnessed)
         return Damaged("JOURNAL_UNREADABLE", "the journal's file is not as it was written", 0, witnessed)
 
@@ -219,7 +228,7 @@ def verify(directory: Path, progress: Progress = lambda done, total: None) -> Ve
                 whole = whole and fits(index, [record])
                 count, last = count + 1, (sealed.position, sealed.hash)
                 progress(count, total)
-        except sqlite3.DatabaseError:
+        except UNREADABLE:
             return Verification(count, last[0], last[1], Damage(last[0] + 1, "it cannot be read"), refused, whole)
     missing = sorted(gaps.keys() - gone)
     damage = Damage(missing[0], gaps[missing[0]]) if missing else None

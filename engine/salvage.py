@@ -26,7 +26,7 @@ def uid_of(directory: Path) -> bytes | None:
         with closing(read_only(directory / JOURNAL)) as db:
             (uid,) = db.execute("SELECT value FROM meta WHERE name = 'uid'").fetchone()
             return bytes(uid)
-    except (sqlite3.DatabaseError, TypeError):
+    except (*UNREADABLE, TypeError):
         reading = head.read(directory / HEAD)
         return reading.witness.uid if reading.witness else None
 
@@ -108,7 +108,7 @@ def rebuild(
                 spoiled.append(sealed.position)
         db.execute("COMMIT")
         db.execute("PRAGMA journal_mode = DELETE")
-    with suppress(sqlite3.DatabaseError), closing(connect(directory / JOURNAL)) as old:
+    with suppress(*UNREADABLE), closing(connect(directory / JOURNAL)) as old:
         old.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # a log left behind would be read into the new file
     for suffix in ("-wal", "-shm"):
         (directory / f"{JOURNAL}{suffix}").unlink(missing_ok=True)
@@ -147,7 +147,7 @@ def _salvaged(path: Path, accept: bool) -> Iterator[tuple[Sealed, Record, bool]]
                 row = db.execute(
                     "SELECT position, at, header, frames, hash FROM records WHERE position = ?", (read.position,)
                 ).fetchone()
-            except sqlite3.DatabaseError:
+            except UNREADABLE:
                 if accept:
                     return
                 raise

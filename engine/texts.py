@@ -95,12 +95,13 @@ _words, _content_words = _analyzer(), _analyzer(*FUNCTION_WORDS)
 def searchable(catalog: Catalog, item: ItemRecorded) -> str:
     """The text by which the item is found; composed, or a letter and its accent would be two words."""
     properties = item.properties
-    parts = [catalog.text_of(item.kind, properties)]
-    for name in ("aliases", "tags") if "tags" in properties or "aliases" in properties else ():
-        listed = properties.get(name)
-        parts += [part for part in listed if isinstance(part, str)] if isinstance(listed, list) else []
-    joined = "\n".join(filter(None, parts))
-    return joined if joined.isascii() else unicodedata.normalize("NFC", joined)
+    text = catalog.text_of(item.kind, properties)
+    if "tags" in properties or "aliases" in properties:
+        for name in ("aliases", "tags"):
+            listed = properties.get(name)
+            more = [part for part in listed if isinstance(part, str)] if isinstance(listed, list) else []
+            text = "\n".join(filter(None, (text, *more)))
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 @contextmanager
@@ -193,16 +194,15 @@ class Texts:
             self._position = self._taken
 
     def _gather(self, event: Event) -> None:
-        match event:
-            case ItemRecorded(root=root, dense=dense):
-                if text := searchable(self._catalog, event):
-                    self._gathered.append((dense, root, text))
-                    self._characters += len(text)
-            case ItemErased(root=root):
-                self._gathered = [document for document in self._gathered if document[1] != root]
-                self._erased.add(root)
-            case KindDeclared():
-                self._catalog = declared(self._catalog, event)
+        if isinstance(event, ItemRecorded):
+            if text := searchable(self._catalog, event):
+                self._gathered.append((event.dense, event.root, text))
+                self._characters += len(text)
+        elif isinstance(event, ItemErased):
+            self._gathered = [document for document in self._gathered if document[1] != event.root]
+            self._erased.add(event.root)
+        elif isinstance(event, KindDeclared):
+            self._catalog = declared(self._catalog, event)
 
     def settle(self) -> None:
         if self._gathered or self._erased:

@@ -7,6 +7,7 @@ that a rebuild can gather many.
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import TypeAlias
 
 import numpy as np
@@ -52,9 +53,10 @@ _ARROW = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Node:
-    """A node as it is to be: `values` holds the columns that have one."""
+    """A node as it is to be: `values` holds the columns that have one. Never changed, though not frozen: a rebuild
+    makes one for every item."""
 
     id: str
     root: int
@@ -194,8 +196,9 @@ class Gathered:
 
 def arrow_of(nodes: Sequence[Node], columns: Sequence[str], names: Sequence[str]) -> pa.Table:
     """The nodes with those columns as an Arrow table whose columns have these names, the fixed ones first."""
-    fixed = [pa.array([getattr(node, name) for node in nodes], _ARROW[of]) for name, of in cypher.NODE.items()]
-    held = [pa.array([node.values.get(name) for node in nodes], _ARROW[cypher.stored_as(name)]) for name in columns]
+    fixed = [pa.array(list(map(attrgetter(name), nodes)), _ARROW[of]) for name, of in cypher.NODE.items()]
+    values = [node.values for node in nodes]
+    held = [pa.array([each.get(name) for each in values], _ARROW[cypher.stored_as(name)]) for name in columns]
     return pa.table([*fixed, *held], names=list(names))
 
 

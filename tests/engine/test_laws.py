@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 
 from engine.clock import SystemClock
 from engine.commands import EraseItem, Principal
+from engine.graph import Graph
 from engine.limits import Limits
 from engine.reader import Reader
-from engine.records import Receipt
+from engine.records import Receipt, Record, unseal
 from engine.recovery import verify
 from engine.tenant import GraphEngine, Tenant
+from engine.texts import Texts
+from engine.vectors import Vectors
 from engine.vectors.nearest import unit
 from memql.errors import Refusal
 from tests.engine.conftest import SteppingClock
@@ -121,6 +124,34 @@ def test_live_equals_rebuilt(steps: list[Step]) -> None:
             assert held(tenant) == live
         assert verify(Path(folder)).sound
         assert verify(Path(folder)).index_fits
+
+
+@laws
+@given(STEPS)
+def test_every_position_can_be_made_anew(steps: list[Step]) -> None:
+    """Stores that are given the journal's records one by one hold, at each position, what the live ones held there."""
+    world = World(erasing=False)
+    with a_tenant() as tenant, tempfile.TemporaryDirectory() as folder:
+        live: dict[int, tuple[object, ...]] = {}
+        for step in steps:
+            if isinstance(answer := take(tenant, world, step), Receipt) and answer.position not in live:
+                assert tenant.settled(60)
+                live[answer.position] = tenant.graph.dump(), tenant.vectors.dump(), tenant.texts.dump()
+        anew = (
+            Graph(Path(folder), tenant="anew", engine=GRAPH, limits=LIMITS, ids=tenant._ids),
+            Vectors(Path(folder), tenant="anew", limits=LIMITS),
+            Texts(Path(folder), tenant="anew", limits=LIMITS),
+        )
+        for sealed in tenant.journal.read(0, 1_000):
+            record = unseal(sealed)
+            assert isinstance(record, Record)
+            for store in anew:
+                store.apply([record])
+                store.settle()
+                assert store.position == record.position
+            assert tuple(store.dump() for store in anew) == live[record.position], record.position
+        for store in anew:
+            store.close()
 
 
 @laws
