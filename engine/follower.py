@@ -176,6 +176,8 @@ class Follower:
         if self._thread:
             self._thread.join()
         try:
+            if self._rebuild:
+                self.projection.clear()  # what it was to be rid of is not to be sealed
             self.projection.close()
         except (Unapplied, OSError) as error:
             # Nothing is lost: what is not sealed is applied again when the tenant is opened next.
@@ -248,7 +250,7 @@ class Follower:
             self._be_rid_of_erased()
         # A seal ends all gathering: while there is more to apply it waits, unless a crash would cost too much.
         unsealed = self._taken - self._sealed
-        if unsealed >= self._limits.seal_records * (_PATIENCE if self._behind() else 1):
+        if unsealed >= self._limits.seal_records * (_PATIENCE if self._behind() else 1) and not self._rebuild:
             self.projection.seal()
             self._sealed = self._taken
 

@@ -64,6 +64,15 @@ def _properties(**types: str) -> Mapping[str, Property]:
 
 _ORIGIN = {"external_key": "string", "metadata": "map"}
 
+_WORK = {
+    "title": "string",
+    "description": "string",
+    "status": "string",
+    "priority": "integer",
+    "progress": "float",
+    "due_at": "datetime",
+}
+
 KINDS = (
     Kind("Stream", "str", None, "", _properties(name="string", **_ORIGIN), "one session's events, in order"),
     Kind(
@@ -92,39 +101,8 @@ KINDS = (
         _properties(text="string", category="string", tags="string[]", confidence="float", **_ORIGIN),
         "a theme or conclusion over memories",
     ),
-    Kind(
-        "Goal",
-        "goal",
-        3,
-        "title",
-        _properties(
-            title="string",
-            description="string",
-            status="string",
-            priority="integer",
-            progress="float",
-            due_at="datetime",
-            **_ORIGIN,
-        ),
-        "what someone wants to reach",
-    ),
-    Kind(
-        "Task",
-        "task",
-        3,
-        "title",
-        _properties(
-            title="string",
-            description="string",
-            status="string",
-            priority="integer",
-            progress="float",
-            due_at="datetime",
-            result="string",
-            **_ORIGIN,
-        ),
-        "a step towards a goal",
-    ),
+    Kind("Goal", "goal", 3, "title", _properties(**_WORK, **_ORIGIN), "what someone wants to reach"),
+    Kind("Task", "task", 3, "title", _properties(**_WORK, result="string", **_ORIGIN), "a step towards a goal"),
     Kind(
         "Entity",
         "ent",
