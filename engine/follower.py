@@ -255,10 +255,11 @@ class Follower:
             self._sealed = self._taken
 
     def _be_rid_of_erased(self) -> None:
-        """Erased means gone from the disk: a store that cannot let go of bytes is rebuilt at once."""
+        """Erased means gone from the disk: a store that cannot let go of bytes is rebuilt at once, and again if it had
+        read the content before it was erased."""
         self._source.forget()
         self.projection.settle()
-        if self._phase is Phase.FOLLOWING and self._keeps_erased():
+        if self._keeps_erased():
             self.rebuild()
 
     def _show(self) -> None:

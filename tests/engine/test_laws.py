@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.clock import SystemClock
-from engine.commands import EraseItem, Principal
+from engine.commands import Embedding, EraseItem, NameEntity, Principal, Remember
 from engine.graph import Graph
 from engine.limits import Limits
 from engine.reader import Reader
@@ -232,17 +232,19 @@ def test_nobody_sees_what_they_may_not(steps: list[Step]) -> None:
 
 def test_erased_content_is_in_no_file(tmp_path: Path) -> None:
     """Not in the journal, not in any store, as soon as the stores have settled."""
-    from engine.commands import Embedding, NameEntity, Remember
-
     secret = "Xyzzyplugh"
     with a_tenant(tmp_path) as tenant:
         vector = Embedding(model="toy", vector=(0.123456, 7.0, 3.0, 2.0))
-        ids = [
-            tenant.write_now(Remember(text=f"{secret} said", category=secret, embedding=vector), ADMIN),
-            tenant.write_now(NameEntity(name=secret, category=secret), ADMIN),
+        receipts = [
+            tenant.write_now(command, ADMIN)
+            for n in range(8)
+            for command in (
+                Remember(text=f"{secret} said {n}", category=secret, embedding=vector),
+                NameEntity(name=f"{secret} {n}", category=secret),
+            )
         ]
         assert tenant.settled(30)
-        for receipt in ids:
+        for receipt in receipts:  # while a store is still being made anew for the one before
             assert isinstance(receipt, Receipt)
             assert isinstance(tenant.write_now(EraseItem(id=receipt.ids[0]), ADMIN), Receipt)
         assert tenant.settled(30)
