@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--cypher", help=argparse.SUPPRESS)
     parser.add_argument("--tenants", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    gc.set_threshold(50_000, 20, 50)  # as the server does
+    gc.set_threshold(200_000, 50, 100)  # as the server does
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     if given.cypher:
         cypher(given.cypher)

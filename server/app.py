@@ -163,7 +163,7 @@ def serve(settings: Settings, listener: socket.socket, started: Callable[[], Non
     """Serves until it is told to stop; then lets what is being answered end, and closes every tenant."""
     # Python's own thresholds are for small programs: an import spends a tenth of its time looking for cycles that are
     # not there.
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(200_000, 50, 100)
     clock = SystemClock()
     tenants = Tenants(settings.data, clock=clock, limits=settings.limits, engine=settings.graph_engine)
     config = uvicorn.Config(
