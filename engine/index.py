@@ -88,23 +88,30 @@ class Index:
 
     def code(self, name: str) -> int:
         """The number of a name, given when it is first met; `forget_codes` when its transaction was undone."""
-        if (code := self._codes.get(name)) is not None:
-            return code
-        self.db.execute("INSERT OR IGNORE INTO codes (name) VALUES (?)", (name,))
-        (code,) = self.db.execute("SELECT code FROM codes WHERE name = ?", (name,)).fetchone()
-        self._codes[name] = code
-        self._names[code] = name
-        return int(code)
+        if (code := self._codes.get(name)) is None:
+            self._codes = {name: code for code, name in self.names().items()}
+            if (code := self._codes.get(name)) is None:
+                code = self._codes[name] = len(self._codes) + 1
+                self.db.execute("INSERT INTO codes VALUES (?, ?, ?)", (code, zlib.crc32(name.encode(), code), name))
+        return code
 
     def name(self, code: int) -> str:
         if (name := self._names.get(code)) is None:
-            self._names |= self.db.execute("SELECT code, name FROM codes").fetchall()
+            self._names = self.names()
             if (name := self._names.get(code)) is None:
                 raise JournalFailed(f"the index names no code {code}")
         return name
 
     def names(self) -> dict[int, str]:
-        return dict(self.db.execute("SELECT code, name FROM codes"))
+        """Every name by its number, each checked: a name that became another would be another owner's."""
+        found = self.db.execute("SELECT code, crc, name FROM codes").fetchall()
+        try:
+            sound = all(zlib.crc32(name.encode(), code) == crc for code, crc, name in found)
+        except _MISREAD:
+            sound = False
+        if not sound:
+            raise JournalFailed("the index's names are not as they were written")
+        return {code: name for code, _, name in found}
 
     def forget_codes(self) -> None:
         self._codes.clear()
@@ -199,13 +206,17 @@ class Index:
         self.db.execute("DELETE FROM externals WHERE root = ?", (event.root,))
 
     def _fold(self, event: StateFolded) -> None:
-        for folded, sql in (
-            (event.set, "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"),
-            (event.add, "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value"),
-        ):
-            for name, pairs in folded.items():
-                code = self.code(name)
-                self.db.executemany(sql, [(root, code, value) for root, value in pairs])
+        before = "SELECT value FROM state WHERE root = ? AND name = ?"
+        for name, pairs in event.set.items():
+            self._put_state(self.code(name), pairs)
+        for name, pairs in event.add.items():
+            code = self.code(name)
+            known = [(root, self.db.execute(before, (root, code)).fetchone(), value) for root, value in pairs]
+            self._put_state(code, [(root, (found[0] if found else 0.0) + value) for root, found, value in known])
+
+    def _put_state(self, code: int, pairs: Iterable[tuple[int, float]]) -> None:
+        rows = [(root, code, value, _state_sum(root, code, value)) for root, value in pairs]
+        self.db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", rows)
 
     # Reading
 
@@ -305,21 +316,28 @@ class Index:
             case RelationRetired():
                 relation = self.relations([event.row]).get(event.row)
                 return relation is not None and relation.died == record.position
+            case KindDeclared() | RelationKindDeclared() | PropertyDeclared() | LabelDeclared() | CatalogSet():
+                return record.position in self.declarations()
             case ItemErased():
                 return all(item.erased for item in self.items(self.versions(event.root)).values())
         return True
 
     def state(self) -> dict[str, dict[int, float]]:
+        """The derived figures: name → root → value."""
         folded: dict[str, dict[int, float]] = {}
-        for root, code, value in self.db.execute("SELECT root, name, value FROM state"):
+        for root, code, value, crc in self.db.execute("SELECT root, name, value, crc FROM state"):
+            try:
+                sound = _state_sum(root, code, value) == crc
+            except _MISREAD:
+                sound = False
+            if not sound:
+                raise JournalFailed(f"the state of item {root} is not as it was written")
             folded.setdefault(self.name(code), {})[root] = value
         return folded
 
-    def last_numbers(self) -> tuple[int, int]:
-        """The largest dense id and relation row given so far."""
-        (dense,) = self.db.execute("SELECT max(dense) FROM items").fetchone()
-        (row,) = self.db.execute("SELECT max(row) FROM relations").fetchone()
-        return dense or 0, row or 0
+    def declarations(self) -> list[int]:
+        """The positions of the records that declare names."""
+        return [position for (position,) in self.db.execute("SELECT position FROM declarations ORDER BY position")]
 
     def _item(self, row: tuple[Any, ...], asked: str = "") -> ItemState:
         try:
@@ -363,6 +381,10 @@ class Index:
             id_, root, number, version, self.name(kind), source, target, weight, born, died, valid_from, valid_to,
             recorded_at, retired_at, read_version, _values(orjson.loads(body)),
         )  # fmt: skip
+
+
+def _state_sum(root: int, code: int, value: float) -> int:
+    return zlib.crc32(struct.pack("<qqd", root, code, value))
 
 
 def _values(properties: dict[str, Any]) -> dict[str, Value]:

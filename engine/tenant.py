@@ -61,7 +61,7 @@ class Tenant:
         self.adjacency = Adjacency(index, self.columns, journal.position)
         self.committer = Committer(
             journal, index, self.columns, self.adjacency,
-            catalog=_catalog(index, journal), clock=clock, limits=limits, told=self._told,
+            catalog=declared_catalog(index, journal), clock=clock, limits=limits, told=self._told,
         )  # fmt: skip
         uid = journal.uid.hex()
         self.graph = Graph(directory, tenant=uid, engine=engine, limits=limits, ids=self._ids)
@@ -289,15 +289,19 @@ def _resolve(answered: Sequence[Waiting]) -> None:
             waiting.future.set_result(waiting.answer)
 
 
-def _catalog(index: Index, journal: Journal) -> Catalog:
+def declared_catalog(index: Index, journal: Journal) -> Catalog:
     """The catalog as the journal's declarations leave it."""
     catalog = Catalog()
-    for (position,) in index.db.execute("SELECT position FROM declarations ORDER BY position").fetchall():
-        record = unseal(journal.read(position - 1, 1)[0])
-        if not isinstance(record, Record):
-            raise JournalFailed(f"the record at position {position} is damaged: {record.what}")
+    for position in index.declarations():
+        sealed = journal.read(position - 1, 1)
+        record = unseal(sealed[0]) if sealed else None
+        if not isinstance(record, Record) or record.position != position:
+            raise JournalFailed(f"the record at position {position} cannot be read")
+        before = catalog
         for event in record.events:
             catalog = declared(catalog, event)
+        if catalog is before:
+            raise JournalFailed(f"the record at position {position} declares nothing, as the index says it does")
     return catalog
 
 

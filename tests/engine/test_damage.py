@@ -15,17 +15,22 @@ import pytest
 
 from engine.commands import (
     AddTask,
+    DeclareKind,
     EventInput,
+    FoldState,
     Link,
+    PropertyInput,
     RecordEvents,
     Remember,
     ReviseItem,
+    StateInput,
 )
 from engine.events import LossAccepted
 from engine.journal import UNREADABLE
 from engine.limits import Limits
 from engine.records import Record, unseal
 from engine.recovery import Damaged, accept_loss, open_journal, rebuild_index, verify
+from engine.tenant import declared_catalog
 from tests.engine.conftest import Ledger, SteppingClock
 
 EVERY = os.environ.get("MEMQL_EVERY_BYTE") == "1"
@@ -41,6 +46,8 @@ def fill(ledger: Ledger) -> None:
         link = Link(kind="DERIVED_FROM", target=receipt.ids[0], weight=n / 7)
         memory = ledger.write(Remember(text=f"memory {n}", links=(link,), external_key=f"m{n}"), key=f"memory {n}")
         ledger.write(ReviseItem(id=memory.ids[0], set={"text": f"memory {n}, again"}))
+    ledger.write(DeclareKind(name="Paper", properties=(PropertyInput(name="year", type="integer"),)), key="kind")
+    ledger.write(FoldState(items=(StateInput(id=memory.ids[0], set={"activation": 0.5}, add={"access_count": 3}),)))
     ledger.write(AddTask(title="the last one"), key="task")
 
 
@@ -59,7 +66,8 @@ def truth(ledger: Ledger) -> object:
     ]
     asked = [ledger.index.asked(record.key) for record in records if isinstance(record, Record) and record.key]
     columns = [ledger.columns.column(name).tolist() for name in ("root", "born", "died", "kind", "owner")]
-    return items, relations, records, by_id, keys, asked, columns, ledger.journal.position
+    names = declared_catalog(ledger.index, ledger.journal), ledger.columns.state
+    return items, relations, records, by_id, keys, asked, columns, names, ledger.journal.position
 
 
 @pytest.fixture(scope="module", params=["closed", "killed"])
@@ -286,6 +294,12 @@ def test_a_record_that_is_missing_is_named(open_ledger: Callable[..., Ledger]) -
         "DELETE FROM items WHERE dense = 9",
         "DROP INDEX versions",
         "DELETE FROM codes WHERE code = 2",
+        "UPDATE declarations SET position = 3",
+        "UPDATE state SET value = 4",
+        "UPDATE codes SET name = 'Uask' WHERE name = 'Task'",
+        "UPDATE ids SET current = current - 1 WHERE root < current",
+        "UPDATE externals SET root = 3 WHERE key = '2.1'",
+        "UPDATE keys SET position = 2 WHERE position = 1",
     ],
 )
 def test_the_index_is_derived_anew_where_it_is_damaged(open_ledger: Callable[..., Ledger], sql: str) -> None:
