@@ -124,16 +124,21 @@ class Reader:
             for r in (found[row] for row in asked)
         ]
 
-    def sources(self, root: int) -> list[ItemState]:
-        """The events that an item was, in the end, derived from, in the order they were recorded."""
-        reached, ahead = {root}, [root]
+    def sources(self, roots: Iterable[int]) -> dict[int, list[ItemState]] | Refusal:
+        """Of each identity the events that it was, in the end, derived from, in the order they were recorded."""
+        asked = sorted(set(roots))
+        derived: dict[int, list[int]] = {}
+        ahead = asked
         while ahead:
+            derived |= {root: [] for root in ahead}
             steps = self.expand(ahead, "out", ["DERIVED_FROM"])
             if isinstance(steps, Refusal):
-                break
-            ahead = [end for end in dict.fromkeys(steps.ends.tolist()) if end not in reached]
-            reached |= set(ahead)
-        return [item for item in self.lasting(sorted(reached)) if item.kind == "Event"]
+                return steps
+            for origin, end in zip(steps.origins.tolist(), steps.ends.tolist(), strict=True):
+                derived[origin].append(end)
+            ahead = sorted(set(steps.ends.tolist()) - derived.keys())
+        events = {state.root: state for state in self.lasting(sorted(derived)) if state.kind == "Event"}
+        return {root: [events[each] for each in sorted(_reached(derived, root)) if each in events] for root in asked}
 
     # Search
 
@@ -174,3 +179,12 @@ class Reader:
 def late(limits: Limits) -> Refusal:
     message = f"the read took longer than `read_ms` allows ({limits.read_ms:,} ms)"
     return Refusal(Reason.LIMIT, (Problem("TOO_SLOW", message, "", "ask for less, or raise `limits.read_ms`"),))
+
+
+def _reached(derived: Mapping[int, Sequence[int]], root: int) -> set[int]:
+    reached, ahead = {root}, [root]
+    while ahead:
+        new = [end for end in derived.get(ahead.pop(), ()) if end not in reached]
+        reached.update(new)
+        ahead += new
+    return reached

@@ -113,17 +113,10 @@ class Answer:
 
     def sources(self, roots: Sequence[int], wants: Sequence[Want]) -> Found:
         """The events that each of these was, in the end, derived from, in the order they were recorded."""
-        derived: dict[int, list[int]] = {}
-        ahead = sorted(set(roots))
-        while ahead:
-            derived |= {root: [] for root in ahead}
-            steps = self.needs(self.reader.expand(ahead, "out", ["DERIVED_FROM"]), _NO_STEPS)
-            for origin, end in zip(steps.origins.tolist(), steps.ends.tolist(), strict=True):
-                derived[origin].append(end)
-            ahead = sorted(set(steps.ends.tolist()) - derived.keys())
-        events = [state for state in self.reader.lasting(sorted(derived)) if state.kind == "Event"]
-        shown = dict(zip((state.root for state in events), self.items(events, wants), strict=True))
-        return lambda root: [shown[each] for each in sorted(_reached(derived, root)) if each in shown]
+        sources = self.needs(self.reader.sources(roots), {})
+        events = {state.root: state for found in sources.values() for state in found}
+        shown = dict(zip(events, self.items(list(events.values()), wants), strict=True))
+        return lambda root: [shown[state.root] for state in sources.get(root, ())]
 
     # Relations
 
@@ -248,15 +241,6 @@ def unknown(what: str, names: Sequence[str] | None, known: Iterable[str], is_ope
     strange = [] if is_open else [name for name in names or () if name not in known]
     code = f"UNKNOWN_{what.partition(' ')[0].upper()}"
     return invalid(code, f"no {what} `{strange[0][:80]}`", "kinds", nearest(strange[0], known)) if strange else None
-
-
-def _reached(derived: Mapping[int, Sequence[int]], root: int) -> set[int]:
-    reached, ahead = {root}, [root]
-    while ahead:
-        new = [end for end in derived.get(ahead.pop(), ()) if end not in reached]
-        reached.update(new)
-        ahead += new
-    return reached
 
 
 def _page_info(cursors: Sequence[str], more: bool, after: bool) -> PageInfo:

@@ -93,7 +93,7 @@ def seen(reader: Reader) -> dict[str, Any]:
         "steps": list(zip(steps.rows.tolist(), steps.origins.tolist(), steps.ends.tolist(), strict=True)),
         "relations": reader.relations(steps.rows),
         "history": [reader.history(item.id) for item in items],
-        "sources": [[source.id for source in reader.sources(item.root)] for item in items],
+        "sources": reader.sources(roots),
         "near": [(hit.item.dense, round(hit.score, 5)) for hit in near],
         # Which texts match is as it was; how they rank uses the index's statistics of now.
         "found": {
