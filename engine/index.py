@@ -79,10 +79,10 @@ _MISREAD = (TypeError, ValueError, KeyError, IndexError, AttributeError, Overflo
 class Index:
     """Reads and writes the index through one connection. Writing happens in the journal's open transaction."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, names: dict[int, str] | None = None) -> None:
         self.db = db
         self._codes: dict[str, int] = {}
-        self._names: dict[int, str] = {}
+        self._names: dict[int, str] = {} if names is None else names
 
     # Names of kinds and owners
 
@@ -97,7 +97,7 @@ class Index:
 
     def name(self, code: int) -> str:
         if (name := self._names.get(code)) is None:
-            self._names = self.names()
+            self._names |= self.names()
             if (name := self._names.get(code)) is None:
                 raise JournalFailed(f"the index names no code {code}")
         return name

@@ -6,8 +6,8 @@ outside it witnesses the last commit. `append` is a step of its own, so that a r
 
 import sqlite3
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
@@ -44,6 +44,10 @@ CREATE TABLE state (
 """
 
 
+_IDLE = 4
+"""Reading connections that an open journal keeps while nobody uses them."""
+
+
 class Outcome(Enum):
     """What became of a batch handed to a log."""
 
@@ -74,7 +78,7 @@ messages, which then are no text either."""
 
 
 class Journal:
-    """The open journal of one tenant. One thread writes at a time; every thread may read, on a connection of its own.
+    """The open journal of one tenant. One thread writes at a time; any number may read beside it.
 
     Opened by `engine.recovery.open_journal` alone, which sees to it that nothing acknowledged is missing.
     """
@@ -85,8 +89,8 @@ class Journal:
         self.uid = uid
         self._head = head
         self.position, self.at, self.hash = last
-        self._readers = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._idle: list[sqlite3.Connection] = []
+        self._lending = threading.Lock()
         self.closed = False
 
     def begin(self) -> None:
@@ -123,54 +127,68 @@ class Journal:
         """Brings the main file up to date and empties SQLite's log, so that what was erased is in neither."""
         self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
-    def reader(self) -> sqlite3.Connection:
-        """This thread's own connection; it sees what is committed."""
-        connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
-        if connection is None:
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection that sees what is committed, for one read. A few are kept for the next ones: one for each thread
+        of each tenant would take more files than a process may have open."""
+        with self._lending:
             if self.closed:
                 raise JournalFailed("the journal is closed")
+            connection = self._idle.pop() if self._idle else None
+        if connection is None:
             connection = connect(self.path)
             connection.execute("PRAGMA query_only = ON")
-            self._readers.connection = connection
-            self._opened.append(connection)
-        return connection
+        try:
+            yield connection
+        finally:
+            self._give_back(connection)
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        with self._lending:
+            if not self.closed and len(self._idle) < _IDLE:
+                self._idle.append(connection)
+                return
+        connection.close()
 
     def read(self, after: int, limit: int, most_bytes: int = 2**31) -> list[Sealed]:
         """Up to `limit` records behind the position `after`, in order; fewer where their content passes so many bytes,
         but at least one of those there are."""
-        rows = self.reader().execute(
-            "SELECT position, at, header, frames, hash FROM records WHERE position > ? ORDER BY position LIMIT ?",
-            (after, limit),
-        )
         found: list[Sealed] = []
-        for row in rows:
-            found.append(Sealed(*row))
-            most_bytes -= len(found[-1].frames)
-            if most_bytes <= 0:
-                break
+        with self.reading() as db:
+            rows = db.execute(
+                "SELECT position, at, header, frames, hash FROM records WHERE position > ? ORDER BY position LIMIT ?",
+                (after, limit),
+            )
+            for row in rows:
+                found.append(Sealed(*row))
+                most_bytes -= len(found[-1].frames)
+                if most_bytes <= 0:
+                    break
+            rows.close()
         return found
 
     def position_at(self, at: int) -> int:
         """The last position recorded at or before that time (0: none)."""
         low, high = 0, self.position
-        db = self.reader()
-        while low < high:
-            middle = (low + high + 1) // 2
-            found = db.execute(
-                "SELECT position, at FROM records WHERE position <= ? ORDER BY position DESC LIMIT 1", (middle,)
-            ).fetchone()
-            if found is None or found[1] <= at:
-                low = middle
-            else:
-                high = found[0] - 1
-        found = db.execute("SELECT max(position) FROM records WHERE position <= ?", (low,)).fetchone()
-        return int(found[0] or 0)
+        last = "SELECT position, at FROM records WHERE position <= ? ORDER BY position DESC LIMIT 1"
+        with self.reading() as db:
+            while low < high:
+                middle = (low + high + 1) // 2
+                found = db.execute(last, (middle,)).fetchone()
+                if found is None or found[1] <= at:
+                    low = middle
+                else:
+                    high = found[0] - 1
+            found = db.execute(last, (low,)).fetchone()
+        return int(found[0]) if found else 0
 
     def close(self) -> None:
         if self.closed:
             return
-        self.closed = True
-        for connection in (*self._opened, self.db):
+        with self._lending:
+            self.closed = True
+            idle, self._idle = self._idle, []
+        for connection in (*idle, self.db):
             connection.close()
         self._head.close()
 

@@ -13,7 +13,7 @@ import structlog
 
 from engine.adjacency import Adjacency
 from engine.clock import Clock
-from engine.columns import Columns
+from engine.columns import Columns, Scope
 from engine.commands import Asked, Command, Principal
 from engine.committer import Committer, Waiting
 from engine.events import declared
@@ -74,7 +74,8 @@ class Tenant:
             "vectors": follow(self.vectors),
             "texts": follow(self.texts, gather_ms=limits.text_commit_ms),
         }
-        self._indexes = threading.local()
+        self._names: dict[int, str] = {}
+        """Names of the index by their numbers, for every reader."""
         self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"commit-{name}")
         self._draining = False
         self._drains = threading.Lock()
@@ -112,15 +113,9 @@ class Tenant:
             self._told_of.notify_all()
 
     def _ids(self, roots: Sequence[int]) -> list[str]:
-        found = self._index().items(roots)
+        with self.journal.reading() as db:
+            found = Index(db, self._names).items(roots)
         return [found[root].id for root in roots]
-
-    def _index(self) -> Index:
-        """This thread's index, on its own connection."""
-        index: Index | None = getattr(self._indexes, "index", None)
-        if index is None:
-            index = self._indexes.index = Index(self.journal.reader())
-        return index
 
     @property
     def position(self) -> int:
@@ -202,14 +197,17 @@ class Tenant:
         position = shown if as_of is None else as_of
         moment = self.clock.now() if valid_at == "now" else valid_at
         scope = self.columns.scope(position, by, moment)
-        reader = Reader(
-            scope, self._index(), self.adjacency, self.graph, self.vectors, self.texts, self.catalog, self.limits,
-            lambda: self.clock.monotonic() - began > self.limits.read_ms / 1000,
-        )  # fmt: skip
         try:
-            return ask(reader)
+            with self.journal.reading() as db:
+                return ask(self._reader(scope, Index(db, self._names), began))
         except UNREADABLE as error:
             return self._damaged(error)
+
+    def _reader(self, scope: Scope, index: Index, began: float) -> Reader:
+        return Reader(
+            scope, index, self.adjacency, self.graph, self.vectors, self.texts, self.catalog, self.limits,
+            lambda: self.clock.monotonic() - began > self.limits.read_ms / 1000,
+        )  # fmt: skip
 
     async def read(
         self,

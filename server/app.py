@@ -7,6 +7,7 @@ here.
 import asyncio
 import gc
 import re
+import resource
 import socket
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -164,6 +165,9 @@ def serve(settings: Settings, listener: socket.socket, started: Callable[[], Non
     # Python's own thresholds are for small programs: an import spends a tenth of its time looking for cycles that are
     # not there.
     gc.set_threshold(200_000, 50, 100)
+    # Each open tenant has some twenty files; the usual bound of 1,024 is there for programs that count on low numbers.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     clock = SystemClock()
     tenants = Tenants(settings.data, clock=clock, limits=settings.limits, engine=settings.graph_engine)
     config = uvicorn.Config(
