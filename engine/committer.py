@@ -69,6 +69,10 @@ class _Group:
     def position(self) -> int:
         return self.batch[-1].position if self.batch else self.journal.position
 
+    @property
+    def last_at(self) -> int:
+        return self.batch[-1].at if self.batch else self.journal.at
+
     def mint(self, prefix: str) -> str:
         if len(self.chance) < 10:
             self.chance = self.clock.entropy(1_000)
@@ -269,7 +273,8 @@ def _refuse(waiting: Sequence[Waiting], refusal: Refusal) -> None:
 
 
 def _answer(group: _Group, asked: Asked) -> Receipt | Refusal:
-    """Decides one command on the group, and adds its record to it."""
+    """Decides one command on the group, and adds its record to it. What was so already makes no record, unless it came
+    with a key: then the answer is to stay the same, whatever happens until it is asked again."""
     key = request = b""
     if asked.key is not None:
         if not asked.key or len(asked.key) > MAX_KEY:
@@ -286,8 +291,8 @@ def _answer(group: _Group, asked: Asked) -> Receipt | Refusal:
     decision = decide(group, asked)
     if isinstance(decision, Refusal):
         return decision
-    if not decision.events:
-        return Receipt(group.position, group.at - 1, decision.ids)
+    if not decision.events and not key:
+        return Receipt(group.position, group.last_at, decision.ids)
     record = _record(group, asked, decision, key, request)
     group.take(record)
     return Receipt(record.position, record.at, record.ids)

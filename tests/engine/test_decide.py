@@ -103,6 +103,18 @@ def test_a_key_makes_a_command_once(ledger: Ledger) -> None:
     reopened.close()
 
 
+def test_what_was_so_already_makes_no_record_unless_it_has_a_key(ledger: Ledger) -> None:
+    """With a key the answer stays, even when the same would not be so any more."""
+    event = RecordEvents(stream="chat", events=(EventInput(content="a", external_key="1"),))
+    first = ledger.write(event)
+    assert ledger.write(event) == first
+    kept = ledger.write(event, key="k")
+    assert (kept.position, kept.ids) == (2, first.ids)
+    ledger.write(EraseItem(id=first.ids[0]))
+    assert ledger.write(event, key="k") == kept
+    assert ledger.write(event).ids != first.ids
+
+
 def test_a_correction_is_a_new_version(ledger: Ledger) -> None:
     """The identity stays, the version rises, null takes away, and the vector stays with unchanged text."""
     vector = Embedding(model="m", vector=(1.0, 0.0))
