@@ -21,8 +21,8 @@ Scores: TypeAlias = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One way to tell what fits: the dense ids of what fits best, and the raw score of any. `weight` is its share in
-    the sum; a boost names no candidates of its own, it only moves those of others."""
+    """One way to tell what fits: the dense ids of what fits best (none: it only scores what others found), and the raw
+    score of any. `weight` is what its z-score counts for in the sum."""
 
     name: str
     weight: float
@@ -31,9 +31,18 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
+class Boost:
+    """What a match adds to a total, in standard deviations: `weight` for 1, nothing for 0."""
+
+    name: str
+    weight: float
+    matches: Callable[[Dense], Sequence[float] | NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
-    """What one signal had to say: row by row of the ranking, its raw score, its rank (from 1; 0: no match), the
-    z-score, and the share of the total."""
+    """What one signal or boost had to say, row by row of the ranking: its raw score, its rank (from 1; 0: no match),
+    the z-score (of a boost the raw score), and the share of the total."""
 
     name: str
     weight: float
@@ -45,25 +54,33 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The candidates, best first: dense ids, totals, and what each signal gave to each total."""
+    """The candidates, best first: dense ids, totals, and what each signal and boost gave to each total. `embedder`
+    names the model that took part, or is "none"; `notices` say what could not."""
 
     denses: Dense
     totals: NDArray[np.float64]
     parts: tuple[Part, ...]
+    embedder: str = "none"
+    notices: tuple[str, ...] = ()
 
 
-def rank(signals: Sequence[Signal]) -> Ranking:
+def rank(signals: Sequence[Signal], boosts: Sequence[Boost] = ()) -> Ranking:
     """The candidates of these signals in one order."""
     candidates = np.unique(np.concatenate([np.empty(0, np.int64), *(signal.best for signal in signals)]))
-    scored = [signal.scores(candidates) for signal in signals]
-    normal = [_z(raw) for raw in scored]
+    scored: list[tuple[Signal | Boost, Scores, NDArray[np.float64]]] = []
+    for signal in signals:
+        raw = signal.scores(candidates)
+        scored.append((signal, raw, _z(raw)))
+    for boost in boosts:
+        matches = np.asarray(boost.matches(candidates), np.float32)
+        scored.append((boost, matches, matches.astype(np.float64)))
     totals = np.zeros(len(candidates), np.float64)
-    for signal, z in zip(signals, normal, strict=True):
-        totals += signal.weight * z
+    for each, _, z in scored:
+        totals += each.weight * z
     order = np.lexsort((candidates, -totals))
     parts = tuple(
-        Part(signal.name, signal.weight, raw[order], _ranks(raw)[order], z[order], signal.weight * z[order])
-        for signal, raw, z in zip(signals, scored, normal, strict=True)
+        Part(each.name, each.weight, raw[order], _ranks(raw)[order], z[order], each.weight * z[order])
+        for each, raw, z in scored
     )
     return Ranking(candidates[order], totals[order], parts)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from engine.adjacency import Adjacency, Direction, Steps
 from engine.columns import Mask, Numbers, Scope
 from engine.decide.view import NEVER, ItemState, RelationState
+from engine.embed import Embedder
 from engine.graph import Graph
 from engine.index import Index
 from engine.limits import Limits
@@ -43,6 +44,7 @@ class Reader:
     catalog: Catalog
     limits: Limits
     overdue: Callable[[], bool]
+    embedder: Embedder | None = None
 
     @property
     def position(self) -> int:
@@ -170,6 +172,9 @@ class Reader:
         if limit > self.limits.read_rows:
             return over_limit("read_rows", self.limits.read_rows, limit, "first")
         return late(self.limits) if self.overdue() else None
+
+    def late(self) -> Refusal:
+        return late(self.limits)
 
     def state(self, root: int) -> Mapping[str, float]:
         """The derived figures of an item, as they are now: they are not versioned."""

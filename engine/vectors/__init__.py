@@ -20,7 +20,7 @@ from engine.limits import Limits
 from engine.projection import Unapplied
 from engine.records import Record
 from engine.seal import Seal
-from engine.vectors.nearest import NO_HITS, Dense, Hits, Mask, Query, Scores
+from engine.vectors.nearest import NO_HITS, Dense, Hits, Mask, Query, Rows, Scores
 from engine.vectors.space import APPEND_ROWS, Space
 from engine.vectors.table import FORM, REWRITTEN, Table, our_words
 from memql.errors import Refusal, invalid
@@ -177,6 +177,11 @@ class Vectors:
             return asked
         space, direction = asked
         return space.scores(direction, denses) if space else np.zeros(len(denses), np.float32)
+
+    def rows(self, model: str, width: int, denses: Dense) -> Rows:
+        """The unit vectors of those rows, in their order, shape (denses, width); zeros for what has none."""
+        space = self._spaces.get((model, width))
+        return space.rows(denses) if space else np.zeros((len(denses), width), np.float32)
 
     def dump(self) -> list[tuple[int, str, bytes]]:
         """Dense id, model and bytes of every row, in order: what a store and its rebuilt twin agree in."""

@@ -217,6 +217,10 @@ class Space:
         """The cosines of those rows, in their order; 0 for what has no vector here."""
         return self.read(lambda view: _scores(view, query, denses))
 
+    def rows(self, denses: Dense) -> Rows:
+        """The vectors of those rows, in their order; zeros for what has none here."""
+        return self.read(lambda view: _rows(view, denses, self.width))
+
     def dump(self) -> list[tuple[int, str, bytes]]:
         """Dense id, model and bytes of each row."""
         return self.read(lambda view: [(dense, self.model, vector) for dense, vector in _all(view)])
@@ -279,6 +283,22 @@ def _scores(view: View, query: Query, denses: Dense) -> Scores:
         distinct, places = np.unique(at[below], return_inverse=True)
         scores[below] = _fetched(view.dense, view.table, query, distinct)[places]
     return scores
+
+
+def _rows(view: View, denses: Dense, width: int) -> Rows:
+    rows = np.zeros((len(denses), width), np.float32)
+    at = np.searchsorted(view.dense, denses)
+    known = np.isin(denses, view.dense)
+    held = known & (at >= view.below)
+    rows[held] = view.held[at[held] - view.below]
+    below = known & (at < view.below)
+    if view.table and below.any():
+        distinct, places = np.unique(at[below], return_inverse=True)
+        found, vectors = view.table.take(distinct)
+        if not np.array_equal(found, view.dense[distinct]):
+            raise Unapplied("the vectors on disk are not in their order")
+        rows[below] = vectors[places]
+    return rows
 
 
 def _all(view: View) -> Iterator[tuple[int, bytes]]:

@@ -1,0 +1,304 @@
+"""Search: what fits a question best, by words, by meaning, and by what stands around it. One operator for every door.
+
+A way alone ranks by that alone. Words and meaning of one text make a question, and its context counts as well: what
+was said just before and after in the same stream, whether the stream speaks of it elsewhere, who is asked for, and
+when. A memory is indexed once; its neighbours are counted when a question is asked.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.columns import Mask
+from engine.rank import CANDIDATES, Boost, Dense, Ranking, Scores, Signal, rank
+from engine.search.question import Question, read
+from engine.search.times import DAY, Span, says_when, spans
+from memql.errors import Refusal
+
+if TYPE_CHECKING:
+    from engine.reader import Reader
+
+__all__ = ["Way", "question", "search"]
+
+DEPTH = 4_000
+"""The best by words that count, for themselves and as neighbours: what lies deeper has next to no score."""
+AROUND = 0.5
+"""How much a neighbour counts beside the memory itself."""
+WEIGHTS = {"words": 1.0, "meaning": 1.0, "meaning around": 0.5, "stream": 0.5}
+"""The signals of a question. The first three as published for turns of conversations; `stream`, and the boosts, chosen
+on five conversations as a whole."""
+BOOSTS = {"speaker": 1.0, "when": 1.0, "said then": 2.0, "about then": 2.0}
+"""What a match adds, in standard deviations."""
+_VAGUE = 100 * DAY
+"""Wider spans are no date to be asked for: "last year" is about no July."""
+_NEARBY = 16 * DAY
+"""A day that is asked for is remembered roughly: the same month is half a match."""
+_YEARS = 50
+"""Years to which a date without one may belong."""
+
+Vector: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to search: by words (text), or by meaning (text, or a vector of the tenant's model)."""
+
+    how: Literal["words", "meaning"]
+    to: str | Vector
+    weight: float = 1.0
+
+
+def question(text: str) -> tuple[Way, ...]:
+    """Both ways, as one asks who just has a question."""
+    return Way("words", text), Way("meaning", text)
+
+
+def search(reader: "Reader", ways: Sequence[Way], keep: Mask) -> Ranking | Refusal:
+    """What `keep` is true for, by dense id, ranked; only candidates, so not all of it."""
+    texts = [way.to for way in ways if isinstance(way.to, str)]
+    asked = len(texts) > 1 and len(set(texts)) == 1
+    inquiry = _Inquiry(reader, keep, _read(reader, texts[0]) if asked else None)
+    for way in ways:
+        if way.how == "words":
+            inquiry.by_words(way)
+        elif refusal := inquiry.by_meaning(way):
+            return refusal
+    return inquiry.ranking()
+
+
+def _read(reader: "Reader", text: str) -> Question:
+    columns = reader.scope.columns
+    known = np.flatnonzero(np.bincount(columns.column("author")[: reader.scope.count]))
+    authors = {code: columns.names[code] for code in known.tolist() if code}
+    valid_from = columns.column("valid_from")[1 : reader.scope.count]
+    years = [_year(int(valid_from.min())), _year(int(valid_from.max()))] if len(valid_from) else [0, 0]
+    return read(text, authors, reader.scope.valid_at, range(max(years[0], years[1] - _YEARS), years[1] + 1))
+
+
+class _Inquiry:
+    """One search at work: its candidates so far, and the signals that will score all of them."""
+
+    def __init__(self, reader: "Reader", keep: Mask, asked: Question | None) -> None:
+        self._reader = reader
+        self._keep = keep
+        self._question = asked
+        self._signals: list[Signal] = []
+        self._boosts: list[Boost] = []
+        self._model = "none"
+        self._notices: list[str] = []
+        self._neighbours: dict[bytes, tuple[Dense, Dense]] = {}
+        self._read_texts: dict[bytes, list[str]] = {}
+
+    # Ways
+
+    def by_words(self, way: Way) -> None:
+        assert isinstance(way.to, str)
+        texts, asked = self._reader.texts, self._question
+        if asked is None:
+            best, _ = texts.search(way.to, keep=self._keep, limit=CANDIDATES)
+            self._signals.append(Signal("words", way.weight, best, lambda denses: texts.scores(str(way.to), denses)))
+            return
+        best, scores = texts.search(asked.bare, keep=self._keep, limit=DEPTH)
+        own = _lookup(best, scores)
+
+        def around(denses: Dense) -> Scores:
+            before, behind = self._beside(denses)
+            beside = own
+            if not (self._keeps(before) and self._keeps(behind)):
+                # A neighbour counts although the filter leaves it out: it is context, not an answer.
+                beside = _lookup(*texts.search(asked.bare, keep=self._context(), limit=DEPTH))
+            return own(denses) + np.float32(AROUND) * (beside(before) + beside(behind))
+
+        self._signals.append(Signal("words", way.weight * WEIGHTS["words"], self._near(best), around))
+        self._signals.append(Signal("stream", WEIGHTS["stream"], _NONE, self._streams(best, scores)))
+
+    def by_meaning(self, way: Way) -> Refusal | None:
+        vector = self._vector(way.to)
+        if vector is None:
+            return None
+        if isinstance(vector, Refusal):
+            return vector
+        vectors, model = self._reader.vectors, self._model
+        found = vectors.search(model, vector, keep=self._keep, limit=CANDIDATES)
+        if isinstance(found, Refusal):
+            return found
+        direction = vector / np.linalg.norm(vector)
+        if self._question is None:
+            self._signals.append(Signal("meaning", way.weight, found[0], lambda denses: self._rows(denses) @ direction))
+            return None
+        best, weight = self._near(found[0]), way.weight
+        self._signals += [
+            Signal("meaning", weight * WEIGHTS["meaning"], best, lambda denses: self._rows(denses) @ direction),
+            Signal("meaning around", weight * WEIGHTS["meaning around"], _NONE, lambda d: self._mean(d) @ direction),
+        ]
+        return None
+
+    def _rows(self, denses: Dense) -> Vector:
+        width = next((width for model, width in self._reader.vectors.spaces() if model == self._model), 0)
+        return self._reader.vectors.rows(self._model, width, denses)
+
+    def _mean(self, denses: Dense) -> Vector:
+        """The vectors averaged with their neighbours', of length one."""
+        before, behind = self._beside(denses)
+        pool, places = np.unique(np.concatenate([denses, before, behind]), return_inverse=True)
+        rows = self._rows(pool)
+        own, left, right = (rows[part] for part in np.split(places, 3))
+        mean = own + np.float32(AROUND) * (left + right)
+        lengths = np.sqrt(np.einsum("ij,ij->i", mean, mean))
+        unit: Vector = (mean / np.where(lengths > 0, lengths, 1)[:, None]).astype(np.float32)
+        return unit
+
+    def _vector(self, to: str | Vector) -> Vector | Refusal | None:
+        """The vector to seek by; None where there is none, which is then said."""
+        embedder, spaces = self._reader.embedder, self._reader.vectors.spaces()
+        if not isinstance(to, str):
+            self._model = embedder.model if embedder else next((model for model, _ in spaces), "none")
+            return to
+        if embedder is None:
+            self._notices.append("there is no embedder: found by words alone")
+            return None
+        if spaces and not any(model == embedder.model for model, _ in spaces):
+            others = ", ".join(sorted({model for model, _ in spaces}))
+            self._notices.append(
+                f"what is here was embedded by {others}, not by {embedder.model}: found by words alone"
+            )
+            return None
+        text = self._question.bare if self._question else to
+        embedded = embedder.embed([text])
+        if isinstance(embedded, Refusal):
+            self._notices.append(f"found by words alone: {embedded.problems[0].message}")
+            return None
+        self._model = embedder.model
+        vector: Vector = embedded[0]
+        return vector
+
+    # Context
+
+    def _context(self) -> Mask:
+        """What may count as a neighbour: all that is seen, but not events, whose memories say the same."""
+        return self._reader.scope.seen & ~self._reader.scope.of_kind("Event")
+
+    def _keeps(self, denses: Dense) -> bool:
+        """Whether the filter leaves out none of these."""
+        given = denses[denses > 0]
+        return bool((given < len(self._keep)).all() and self._keep[given].all())
+
+    def _near(self, denses: Dense) -> Dense:
+        """These, the best alone, and their neighbours: the candidates."""
+        best = denses[:CANDIDATES]
+        pool = np.unique(np.concatenate([best, *self._beside(best)]))
+        pool = pool[(pool > 0) & (pool < len(self._keep))]
+        kept: Dense = pool[self._keep[pool]]
+        return kept
+
+    def _beside(self, denses: Dense) -> tuple[Dense, Dense]:
+        """What each of these follows in its stream, and what follows it (0: nothing)."""
+        known = self._neighbours.get(denses.tobytes())
+        if known is None:
+            known = self._step(denses, "out"), self._step(denses, "in")
+            self._neighbours[denses.tobytes()] = known
+        return known
+
+    def _step(self, denses: Dense, way: Literal["out", "in"]) -> Dense:
+        scope = self._reader.scope
+        roots = scope.columns.column("root")[denses]
+        found = np.zeros(len(denses), np.int64)
+        steps = self._reader.expand(roots, way, ["FOLLOWS"])
+        if isinstance(steps, Refusal) or not len(steps.ends):
+            return found
+        order = np.argsort(roots)
+        at = order[np.searchsorted(roots[order], steps.origins)]
+        found[at] = scope.shown(steps.ends)
+        return found
+
+    def _streams(self, denses: Dense, scores: Scores) -> Callable[[Dense], Scores]:
+        """Of each candidate, how well the best of its stream fits by words."""
+        stream = self._reader.scope.columns.column("stream")
+        best = np.zeros(self._reader.scope.count, np.float32)
+        np.maximum.at(best, stream[denses], scores)
+        best[0] = 0
+        return lambda candidates: best[stream[candidates]]
+
+    # Boosts
+
+    def _boost(self, asked: Question) -> None:
+        columns = self._reader.scope.columns
+        if asked.speakers:
+            codes = np.array(sorted(asked.speakers))
+            self._boosts.append(
+                Boost("speaker", BOOSTS["speaker"], lambda d: np.isin(columns.column("author")[d], codes))
+            )
+        if asked.asked:
+            self._boosts.append(Boost("said then", BOOSTS["said then"], lambda denses: self._said(asked, denses)))
+            self._boosts.append(Boost("about then", BOOSTS["about then"], lambda denses: self._about(asked, denses)))
+        if asked.when:
+            self._boosts.append(Boost("when", BOOSTS["when"], lambda d: [says_when(text) for text in self._texts(d)]))
+
+    def _said(self, asked: Question, denses: Dense) -> list[float]:
+        moments = self._reader.scope.columns.column("valid_from")[denses].tolist()
+        return [max(_nearness(span, _day(moment)) for span in asked.asked) for moment in moments]
+
+    def _about(self, asked: Question, denses: Dense) -> list[bool]:
+        moments = self._reader.scope.columns.column("valid_from")[denses].tolist()
+        return [
+            any(
+                span.meets(each, DAY if span.end - span.start <= DAY else 0)
+                for each in spans(text, moment)
+                if each.end - each.start <= _VAGUE
+                for span in asked.asked
+            )
+            for text, moment in zip(self._texts(denses), moments, strict=True)
+        ]
+
+    def _texts(self, denses: Dense) -> list[str]:
+        texts = self._read_texts.get(denses.tobytes())
+        if texts is None:
+            catalog = self._reader.catalog
+            texts = [catalog.text_of(item.kind, item.properties) for item in self._reader.items(denses.tolist())]
+            self._read_texts[denses.tobytes()] = texts
+        return texts
+
+    # The end
+
+    def ranking(self) -> Ranking | Refusal:
+        if self._question:
+            self._boost(self._question)
+        if self._reader.overdue():
+            return self._reader.late()
+        found = rank(self._signals, self._boosts)
+        return replace(found, embedder=self._model, notices=tuple(dict.fromkeys(self._notices)))
+
+
+_NONE: Dense = np.empty(0, np.int64)
+
+
+def _lookup(denses: Dense, scores: Scores) -> Callable[[Dense], Scores]:
+    """The score of each of some dense ids; 0 of what is not among these."""
+    order = np.argsort(denses)
+    known, values = denses[order], scores[order]
+
+    def of(asked: Dense) -> Scores:
+        if not len(known):
+            return np.zeros(len(asked), np.float32)
+        at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+        return np.where(known[at] == asked, values[at], np.float32(0))
+
+    return of
+
+
+def _day(moment: int) -> Span:
+    start = moment - moment % DAY
+    return Span(start, start + DAY)
+
+
+def _nearness(asked: Span, day: Span) -> float:
+    if asked.end - asked.start > DAY:
+        return float(asked.meets(day))
+    return 1.0 if asked.meets(day, DAY) else 0.5 if abs(day.start - asked.start) < _NEARBY else 0.0
+
+
+def _year(moment: int) -> int:
+    return 1970 + int(moment // (DAY * 365.2425))
