@@ -26,11 +26,12 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """Another process has the data directory."""
+    """Another process has the data directory. `url` is where it serves it, if it does."""
 
     directory: Path
     pid: int
     command: str
+    url: str = ""
 
     def __str__(self) -> str:
         return (
@@ -46,7 +47,8 @@ class DataLock:
         self._handle = handle
 
     @classmethod
-    def take(cls, directory: Path, command: str) -> "DataLock | Locked":
+    def take(cls, directory: Path, command: str, url: str = "") -> "DataLock | Locked":
+        """What the file says counts only while somebody holds it: a process that was killed leaves no trace."""
         directory.mkdir(parents=True, exist_ok=True)
         handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -56,7 +58,7 @@ class DataLock:
             os.close(handle)
             return Locked(directory, *holder)
         os.ftruncate(handle, 0)
-        os.pwrite(handle, orjson.dumps({"pid": os.getpid(), "command": command}), 0)
+        os.pwrite(handle, orjson.dumps({"pid": os.getpid(), "command": command, "url": url}), 0)
         return cls(handle)
 
     def close(self) -> None:
@@ -64,12 +66,12 @@ class DataLock:
         os.close(self._handle)
 
 
-def _holder(written: bytes) -> tuple[int, str]:
+def _holder(written: bytes) -> tuple[int, str, str]:
     try:
         holder = orjson.loads(written)
-        return int(holder["pid"]), str(holder["command"])
+        return int(holder["pid"]), str(holder["command"]), str(holder.get("url", ""))
     except (ValueError, KeyError, TypeError):
-        return 0, "which has only just begun"
+        return 0, "which has only just begun", ""
 
 
 @dataclass(slots=True)
