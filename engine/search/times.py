@@ -32,7 +32,8 @@ _EXPRESSION = re.compile(
     | (?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?:\s+of)?\s+(?P<month>{_month})\b\.?(?:,?\s+(?P<year>(?:19|20)\d\d))?
     | (?P<month2>{_month})\b\.?\s+(?P<day2>\d{{1,2}})(?:st|nd|rd|th)?\b(?!\d|:)(?:,?\s+(?P<year2>(?:19|20)\d\d))?
     | (?P<month3>{_month})\b\.?,?\s+(?P<year3>(?:19|20)\d\d)
-    | (?:(?P<which4>in|of|since|during|last|next|this|by|until|early|late|mid|around)[\s-]+)(?P<month4>{_month})\b
+    | (?:(?P<which4>in|of|since|during|last|next|this|by|until|early|late|mid|around)[\s-]+)
+        (?P<month4>{_month})\b(?!\.?,?\s+(?:19|20)\d\d)
     | (?P<word>yesterday|today|tonight|tomorrow|last\s+night|the\s+other\s+day)
     | (?P<count>{_count})\s+(?P<unit>day|week|weekend|month|year)s?\s+(?P<way>ago|back|before|earlier|from\s+now|later)
     | in\s+(?P<count2>{_count})\s+(?P<unit2>day|week|month|year)s?\b
