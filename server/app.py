@@ -160,8 +160,8 @@ class _Server(uvicorn.Server):
         self._told()
 
 
-def serve(settings: Settings, listener: socket.socket, started: Callable[[], None]) -> None:
-    """Serves until it is told to stop; then lets what is being answered end, and closes every tenant."""
+def assemble(settings: Settings) -> Starlette:
+    """The application on the data directory of these settings, which is the caller's to have locked."""
     # Python's own thresholds are for small programs: an import spends a tenth of its time looking for cycles that are
     # not there.
     gc.set_threshold(200_000, 50, 100)
@@ -170,8 +170,13 @@ def serve(settings: Settings, listener: socket.socket, started: Callable[[], Non
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     clock = SystemClock()
     tenants = Tenants(settings.data, clock=clock, limits=settings.limits, engine=settings.graph_engine)
+    return make_app(settings, tenants, clock)
+
+
+def serve(settings: Settings, listener: socket.socket, started: Callable[[], None]) -> None:
+    """Serves until it is told to stop; then lets what is being answered end, and closes every tenant."""
     config = uvicorn.Config(
-        make_app(settings, tenants, clock),
+        assemble(settings),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 import typer
 
 from server import __version__, upkeep
-from server.options import Config, Data, Host, Others, Port, settle, show, stop, tilde
+from server.options import Config, Data, Host, Others, Port, settle, stop, tilde
+from server.tables import show
 
 app = typer.Typer(
     add_completion=False,
@@ -58,15 +59,15 @@ def serve(
     listener = listen(settings.host, settings.port)
     if isinstance(listener, Problem):
         stop([listener])
-    with closing(listener), upkeep.locked(settings, "serve"):
+    address, number = listener.getsockname()[:2]
+    url = f"http://{f'[{address}]' if ':' in address else address}:{number}"
+    with closing(listener), upkeep.locked(settings, "serve", url):
         from engine.tenants import check_name
         from server import app, telemetry
 
         if refusal := check_name(settings.tenant):
             stop(refusal.problems)
         telemetry.configure(settings.log_format, settings.log_level, sys.stderr)
-        address, number = listener.getsockname()[:2]
-        url = f"http://{f'[{address}]' if ':' in address else address}:{number}"
 
         def started() -> None:
             typer.echo(

@@ -1,15 +1,14 @@
-"""What the commands have in common: their options, the settings made from them, how rows are printed, how one ends.
+"""What the commands have in common: their options, the settings made from them, how one ends.
 
 Imports nothing that takes long: `--help` and a mistake in a flag answer at once.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import orjson
 import typer
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ Others = Annotated[
         "--set", metavar="NAME=VALUE", help="Any other setting, such as limits.read_rows=500. May be repeated."
     ),
 ]
-Format = Annotated[Literal["table", "json"], typer.Option("--format", help="How to print.")]
 
 
 def settle(
@@ -70,25 +68,6 @@ def stop(problems: "Sequence[Problem | str]", code: Exit = Exit.FAILED) -> NoRet
     for problem in problems:
         typer.echo(f"memql: {problem}", err=True)
     raise typer.Exit(code)
-
-
-def show(rows: Sequence[Mapping[str, Any]], form: Literal["table", "json"]) -> None:
-    """Rows for a person, in columns as wide as they need; or for a program."""
-    if form == "json":
-        typer.echo(orjson.dumps(rows, default=str, option=orjson.OPT_INDENT_2))
-        return
-    if not rows:
-        return
-    cells = [[*rows[0]], *([_cell(value) for value in row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def tilde(path: Path) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server.options import Config, Data, Exit, Format, Others, settle, show, stop
+from server.options import Config, Data, Exit, Others, settle, stop
+from server.tables import Format, show
 
 if TYPE_CHECKING:
     from engine.recovery import Progress, Verification
@@ -193,12 +194,12 @@ def delete_tenant(
 
 
 @contextmanager
-def locked(settings: "Settings", command: str) -> Iterator[None]:
-    """Has the data directory for one command; or ends it by naming who has it."""
-    from engine.tenants import DataLock, Locked
+def locked(settings: "Settings", command: str, url: str = "") -> Iterator[None]:
+    """Has the data directory for one command; or ends it by naming who has it. `url` is where the command serves it."""
+    from engine.lock import DataLock, Locked
 
     try:
-        lock = DataLock.take(settings.data, f"memql {command}")
+        lock = DataLock.take(settings.data, f"memql {command}", url)
     except OSError as error:
         stop([f"{settings.data} can't be used: {os.strerror(error.errno or 0).lower()}; choose another with --data"])
     if isinstance(lock, Locked):

@@ -13,10 +13,11 @@ import pytest
 from engine.clock import SystemClock
 from engine.commands import EventInput, Principal, RecordEvents, Remember, ReviseItem
 from engine.limits import Limits
+from engine.lock import DataLock, Locked
 from engine.reader import Reader
 from engine.records import Receipt
 from engine.tenant import Tenant
-from engine.tenants import DataLock, Locked, Tenants
+from engine.tenants import Tenants
 from memql.errors import Refusal
 from tests.engine.world import ADMIN, PEOPLE
 
@@ -97,7 +98,7 @@ def test_one_process_has_a_directory(tmp_path: Path) -> None:
     lock = DataLock.take(tmp_path, "memql serve")
     assert isinstance(lock, DataLock)
     script = (
-        "import sys; from pathlib import Path; from engine.tenants import DataLock; "
+        "import sys; from pathlib import Path; from engine.lock import DataLock; "
         "print(DataLock.take(Path(sys.argv[1]), 'memql verify'))"
     )
     command = [sys.executable, "-c", script, str(tmp_path)]

@@ -20,9 +20,10 @@ from typer.testing import CliRunner, Result
 from engine.clock import SystemClock
 from engine.commands import Principal, Remember
 from engine.limits import Limits
+from engine.lock import DataLock
 from engine.records import Receipt
 from engine.tenant import Tenant
-from engine.tenants import DataLock, Tenants
+from engine.tenants import Tenants
 from server.cli import app
 from server.options import Exit
 
