@@ -88,6 +88,7 @@ class Source:
 class Phase(StrEnum):
     """What a follower is doing."""
 
+    OPENING = "opening"
     FOLLOWING = "following"
     REBUILDING = "rebuilding"
     FAILED = "failed"
@@ -122,7 +123,7 @@ class Follower:
         self._taken = projection.position
         self._sealed = projection.position
         self._ready_at = journal.position
-        self._phase = Phase.FOLLOWING
+        self._phase = Phase.OPENING
         self._problem = ""
         self._wanted = 0
         self._rebuild = False
@@ -198,7 +199,18 @@ class Follower:
             self._thread = threading.Thread(target=self._follow, name=name, daemon=True)
             self._thread.start()
 
+    def _load(self) -> None:
+        try:
+            self.projection.load()
+        except Exception as error:
+            self._recover(error)
+        with self._changed:
+            if self._phase is Phase.OPENING:
+                self._phase = Phase.FOLLOWING
+            self._changed.notify_all()
+
     def _follow(self) -> None:
+        self._load()
         gathered_since: float | None = None
         while True:
             with self._changed:

@@ -25,6 +25,10 @@ class Projection(Protocol):
         """The position that reads show."""
         ...
 
+    def load(self) -> None:
+        """Does what opening put off, so that reads which need other stores do not wait for it. Called once, first."""
+        ...
+
     def apply(self, records: Sequence[Record]) -> None:
         """Takes the records after those already taken, in order; skips what it has. May gather before showing."""
         ...

@@ -180,6 +180,9 @@ class Texts:
     def position(self) -> int:
         return self._position
 
+    def load(self) -> None:
+        """Opening puts nothing off."""
+
     def apply(self, records: Sequence[Record]) -> None:
         for record in records:
             if record.position <= self._taken:

@@ -103,6 +103,9 @@ class Graph:
             self._file.open()
         return self._stale
 
+    def load(self) -> None:
+        """Opening puts nothing off."""
+
     def apply(self, records: Sequence[Record]) -> None:
         """Gathers until there is enough for one large write; `settle` writes what there is."""
         self._assert_sound()

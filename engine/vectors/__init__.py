@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from engine.events import ItemErased, ItemRecorded
 from engine.limits import Limits
-from engine.projection import Unapplied
 from engine.records import Record
 from engine.seal import Seal
 from engine.vectors.nearest import NO_HITS, Dense, Hits, Mask, Query, Rows, Scores
@@ -48,17 +47,19 @@ class Vectors:
         self._spaces: Mapping[tuple[str, int], Space] = {}
         self._position = 0
         self._whole = True
+        self._loaded = False
         restored = self._seal.restore()
         if restored is None:
             self.clear()
-            return
-        try:
+        else:
+            self._position = restored
+
+    def load(self) -> None:
+        """Reads the vectors. Not done when the tenant is opened: Lance takes two seconds to import."""
+        if not self._loaded:
             with our_words("opened"):
                 self._open()
-            self._position = restored
-        except Unapplied:
-            # As sealed, and yet not to be read: rebuilt from the journal like any damaged store.
-            self.clear()
+            self._loaded = True
 
     def _open(self) -> None:
         for path in sorted(self._folder.glob("*.lance")):
@@ -145,13 +146,13 @@ class Vectors:
     def clear(self) -> None:
         self._spaces = {}
         self._position = 0
-        self._whole = True
+        self._whole = self._loaded = True
         self._seal.remove()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def close(self) -> None:
-        # A store that broke off in the midst of a record keeps its last seal: opening returns to that.
-        if self._whole:
+        # What broke off in the midst of a record, or was never read, keeps its last seal: opening returns to that.
+        if self._whole and self._loaded:
             self.seal()
         self._spaces = {}
 

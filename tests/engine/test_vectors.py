@@ -72,7 +72,12 @@ def truth(vectors: Mapping[int, Array], query: Array, limit: int, keep: NDArray[
 
 
 def opened(folder: Path, memory: int = 1 << 28, tenant: str = "t") -> Vectors:
-    return Vectors(folder, tenant=tenant, limits=Limits(vector_memory=memory))
+    store = Vectors(folder, tenant=tenant, limits=Limits(vector_memory=memory))
+    try:
+        store.load()
+    except Unapplied:
+        store.clear()  # as its follower does, which then rebuilds it
+    return store
 
 
 def bytes_below(folder: Path) -> Iterator[bytes]:
