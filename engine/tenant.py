@@ -83,8 +83,7 @@ class Tenant:
         """Its journal could not be read somewhere: to be closed, so that opening mends it."""
         self._told_of = threading.Condition()
         for follower in self._followers.values():
-            if follower.projection.position < journal.position:
-                follower.notify()
+            follower.notify()
 
     @classmethod
     def open(
