@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.commands import Principal
 from engine.decide.view import NEVER
 from engine.events import ItemErased, ItemRecorded, ItemRetired, StateFolded
-from engine.index import DOMAINS, ITEM_NUMBERS, Index, odd_factors
+from engine.index import DOMAINS, ITEM_NUMBERS, Index, author_of, odd_factors
 from engine.journal import JournalFailed
 from engine.records import Record
 
@@ -29,6 +29,7 @@ _WIDTHS: Mapping[str, type[np.generic]] = {
     "owner": np.int32,
     "domain": np.int8,
     "stream": np.int64,
+    "author": np.int32,
     "born": np.int64,
     "died": np.int64,
     "valid_from": np.int64,
@@ -123,7 +124,7 @@ class Columns:
                 case ItemRetired():
                     self._columns["died"][event.dense] = record.position
                 case ItemErased():
-                    self.erased |= set(np.flatnonzero(self.column("root") == event.root).tolist())
+                    self._erase(event)
                 case StateFolded():
                     self._fold(event)
         self.position = record.position
@@ -141,11 +142,20 @@ class Columns:
         columns["kind"][rows] = [self.code(event.kind) for event in events]
         columns["owner"][rows] = [self.code(event.owner) for event in events]
         columns["domain"][rows] = [DOMAINS.index(event.domain) for event in events]
+        columns["author"][rows] = [self.code(author) if (author := author_of(event)) else 0 for event in events]
         columns["born"][rows] = position
         columns["died"][rows] = NEVER
         columns["died"][[event.previous for event in events if event.previous]] = position
         self._chain(np.arange(first, first + count))
         self.count = first + count
+
+    def _erase(self, event: ItemErased) -> None:
+        """An author's name may have gone with the item; then its number stands for nobody."""
+        denses = np.flatnonzero(self.column("root") == event.root)
+        self.erased |= set(denses.tolist())
+        self._columns["author"][denses] = 0
+        self.names = self._index.names()
+        self.codes = {name: code for code, name in self.names.items()}
 
     def _chain(self, denses: Numbers) -> None:
         """Makes these versions the newest of their identities; their dense ids rise."""

@@ -40,10 +40,13 @@ class Embedding(_Shape):
 
 
 class Link(_Shape):
-    """A relation from a new item to one that exists."""
+    """A relation from a new item to one that exists: `target` is its id, or `external_key` the key under which the
+    new item's owner has an item of the kind `of`. So a command can name what the one before it in a group makes."""
 
     kind: str
-    target: str
+    target: str | None = None
+    external_key: str | None = None
+    of: str = "Memory"
     weight: float = 1.0
     valid_from: Time | None = None
     valid_to: Time | None = None
@@ -107,6 +110,7 @@ class NewItem(Command):
 class Remember(NewItem):
     kind_name = "Memory"
     text: str
+    author: str | None = None
     category: str | None = None
     tags: tuple[str, ...] | None = None
     importance: float | None = None

@@ -41,8 +41,8 @@ _DOMAIN_NUMBERS = {domain: number for number, domain in enumerate(DOMAINS)}
 _MASK = 2**64 - 1
 _ODD = tuple((0x9E3779B97F4A7C15 * (2 * n + 1)) & _MASK for n in range(16))
 ITEM_NUMBERS = (
-    "dense", "root", "version", "kind", "owner", "domain", "stream", "born", "died", "valid_from", "valid_to",
-    "recorded_at", "retired_at", "crc",
+    "dense", "root", "version", "kind", "owner", "domain", "stream", "author", "born", "died", "valid_from",
+    "valid_to", "recorded_at", "retired_at", "crc",
 )  # fmt: skip
 RELATION_NUMBERS = (
     "row", "root", "version", "kind", "source", "target", "weight", "born", "died", "valid_from", "valid_to",
@@ -84,14 +84,14 @@ class Index:
         self._codes: dict[str, int] = {}
         self._names: dict[int, str] = {} if names is None else names
 
-    # Names of kinds and owners
+    # Names of kinds, owners and authors
 
     def code(self, name: str) -> int:
         """The number of a name, given when it is first met; `forget_codes` when its transaction was undone."""
         if (code := self._codes.get(name)) is None:
             self._codes = {name: code for code, name in self.names().items()}
             if (code := self._codes.get(name)) is None:
-                code = self._codes[name] = len(self._codes) + 1
+                code = self._codes[name] = self.db.execute("SELECT count(*) FROM codes").fetchone()[0] + 1
                 self.db.execute("INSERT INTO codes VALUES (?, ?, ?)", (code, zlib.crc32(name.encode(), code), name))
         return code
 
@@ -111,7 +111,7 @@ class Index:
             sound = False
         if not sound:
             raise JournalFailed("the index's names are not as they were written")
-        return {code: name for code, _, name in found}
+        return {code: name for code, _, name in found if name}
 
     def forget_codes(self) -> None:
         self._codes.clear()
@@ -163,8 +163,8 @@ class Index:
         crc = zlib.crc32(body or b"", zlib.crc32(event.id.encode()))
         numbers = (
             event.dense, event.root, event.version, self.code(event.kind), self.code(event.owner),
-            _DOMAIN_NUMBERS[event.domain], event.stream, record.position, NEVER, event.valid_from, event.valid_to,
-            record.at, NEVER, crc,
+            _DOMAIN_NUMBERS[event.domain], event.stream, self.code(author) if (author := author_of(event)) else 0,
+            record.position, NEVER, event.valid_from, event.valid_to, record.at, NEVER, crc,
         )  # fmt: skip
         return *numbers, number_sum(numbers), event.id, body
 
@@ -201,9 +201,20 @@ class Index:
     def _erase_item(self, event: ItemErased) -> None:
         empty = zlib.crc32(event.id.encode())
         for dense in self.versions(event.root):
-            self._change("items", "dense", dense, crc=empty)
+            (author,) = self.db.execute("SELECT author FROM items WHERE dense = ?", (dense,)).fetchone()
+            self._change("items", "dense", dense, crc=empty, author=0)
             self.db.execute("UPDATE items SET body = NULL WHERE dense = ?", (dense,))
+            if author:
+                self._erase_name(author)
         self.db.execute("DELETE FROM externals WHERE root = ?", (event.root,))
+
+    def _erase_name(self, code: int) -> None:
+        """An author's name is content: it goes with the last item that has it. Its number is not given again."""
+        used = "SELECT 1 FROM items WHERE :code IN (author, owner, kind) UNION ALL "
+        used += "SELECT 1 FROM relations WHERE kind = :code UNION ALL SELECT 1 FROM state WHERE name = :code LIMIT 1"
+        if not self.db.execute(used, {"code": code}).fetchone():
+            self.db.execute("UPDATE codes SET name = '', crc = ? WHERE code = ?", (zlib.crc32(b"", code), code))
+            self.forget_codes()
 
     def _fold(self, event: StateFolded) -> None:
         before = "SELECT value FROM state WHERE root = ? AND name = ?"
@@ -354,7 +365,7 @@ class Index:
     def _checked_item(self, row: tuple[Any, ...], asked: str) -> ItemState:
         *numbers, total, id_, body = row
         (
-            dense, root, version, kind, owner, domain, stream, born, died, valid_from, valid_to, recorded_at,
+            dense, root, version, kind, owner, domain, stream, _, born, died, valid_from, valid_to, recorded_at,
             retired_at, crc,
         ) = numbers  # fmt: skip
         sound = number_sum(numbers) == total and zlib.crc32(body or b"", zlib.crc32(id_.encode())) == crc
@@ -389,6 +400,12 @@ def _state_sum(root: int, code: int, value: float) -> int:
 
 def _values(properties: dict[str, Any]) -> dict[str, Value]:
     return {name: from_json(value) for name, value in properties.items()}
+
+
+def author_of(event: ItemRecorded) -> str | None:
+    """Who said it, for what is found by that."""
+    author = event.properties.get("author") if event.kind in ("Event", "Memory") else None
+    return author if isinstance(author, str) else None
 
 
 def _external(event: ItemRecorded | ItemState) -> tuple[str, str] | None:

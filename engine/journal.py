@@ -15,7 +15,8 @@ from typing import Protocol
 from engine.head import Head
 from engine.records import GENESIS, Sealed
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""The form of the file. One of an earlier form is written anew from its records when it is opened."""
 APPLICATION_ID = 0x4D656D51
 _CREATE = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -24,9 +25,10 @@ CREATE TABLE records (
 CREATE TABLE ids (id TEXT PRIMARY KEY, root INTEGER NOT NULL, current INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE items (
     dense INTEGER PRIMARY KEY, root INTEGER NOT NULL, version INTEGER NOT NULL, kind INTEGER NOT NULL,
-    owner INTEGER NOT NULL, domain INTEGER NOT NULL, stream INTEGER NOT NULL, born INTEGER NOT NULL,
-    died INTEGER NOT NULL, valid_from INTEGER NOT NULL, valid_to INTEGER NOT NULL, recorded_at INTEGER NOT NULL,
-    retired_at INTEGER NOT NULL, crc INTEGER NOT NULL, sum INTEGER NOT NULL, id TEXT NOT NULL, body BLOB);
+    owner INTEGER NOT NULL, domain INTEGER NOT NULL, stream INTEGER NOT NULL, author INTEGER NOT NULL,
+    born INTEGER NOT NULL, died INTEGER NOT NULL, valid_from INTEGER NOT NULL, valid_to INTEGER NOT NULL,
+    recorded_at INTEGER NOT NULL, retired_at INTEGER NOT NULL, crc INTEGER NOT NULL, sum INTEGER NOT NULL,
+    id TEXT NOT NULL, body BLOB);
 CREATE INDEX versions ON items (root) WHERE version > 1;
 CREATE TABLE relations (
     row INTEGER PRIMARY KEY, root INTEGER NOT NULL, version INTEGER NOT NULL, kind INTEGER NOT NULL,

@@ -141,7 +141,10 @@ def _inspect(directory: Path) -> Damaged | bool | None:
             message = "the record that journal.head names is not the one that was acknowledged"
             return Damaged("RECORDS_CHANGED", message, position, witnessed)
         whole = _tail(db, position, witnessed)
-        return whole and not (directory / SUSPECT).exists() if isinstance(whole, bool) else whole
+        if isinstance(whole, Damaged):
+            return whole
+        (form,) = db.execute("PRAGMA user_version").fetchone()
+        return whole and form == SCHEMA_VERSION and not (directory / SUSPECT).exists()
 
 
 def _begins_as_a_database(path: Path) -> bool:

@@ -89,7 +89,13 @@ KINDS = (
         1,
         "text",
         _properties(
-            text="string", category="string", tags="string[]", importance="float", confidence="float", **_ORIGIN
+            text="string",
+            author="string",
+            category="string",
+            tags="string[]",
+            importance="float",
+            confidence="float",
+            **_ORIGIN,
         ),
         "a stable fact or procedure",
     ),
@@ -132,9 +138,18 @@ STATUSES = ("open", "active", "blocked", "done", "abandoned")
 """What the `status` of a goal or a task may be."""
 
 STATE = MappingProxyType(
-    {"access_count": "integer", "activation": "float", "strength": "float", "rank": "float", "community": "integer"}
+    {
+        "access_count": "integer",
+        "activation": "float",
+        "strength": "float",
+        "rank": "float",
+        "community": "integer",
+        "noise": "integer",
+        "consolidated": "integer",
+    }
 )
-"""Derived figures of any item: folded in batches, not versioned, an error under AS OF."""
+"""Derived figures of any item: folded in batches, not versioned, an error under AS OF. `noise` says why an event makes
+no memory (0: it does); `consolidated`, how far a stream's events have been looked at for that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,7 @@ class Event(Item):
 @strawberry.type(description="A stable fact or procedure.")
 class Memory(Item):
     text: str | None = _said("What is remembered; null when erased.")
+    author: str | None = _said("Who said or did it.")
     category: str | None = _said("What sort of memory it is.")
     tags: list[str] = _said("Words to find it by.")
     importance: float | None = _said("From 0 to 1.")

@@ -69,8 +69,13 @@ def new_item(view: View, command: NewItem, by: Principal) -> Decision | Refusal:
         view.mint(kind.prefix if kind else "item"), dense, dense, 1, 0, name, owner, command.domain,
         valid_from, valid_to, labels=labels, properties=properties, vector=vector,
     )  # fmt: skip
-    relations = _links(view, item, _all_links(command), by)
-    return relations if isinstance(relations, Refusal) else Decision((item, *relations), (item.id,))
+    found = _links(view, item, _all_links(command), by)
+    if isinstance(found, Refusal):
+        return found
+    relations, sources = found
+    if name == "Memory" and len(streams := {source.stream for source in sources if source.kind == "Event"}) == 1:
+        item.stream = streams.pop()
+    return Decision((item, *relations), (item.id,))
 
 
 def item_scope(kind: str, owner: str) -> str:
@@ -87,7 +92,7 @@ def _check_meaning(checks: Checks, kind: str, text: str, properties: Mapping[str
         value = properties.get(name)
         if isinstance(value, int | float):
             checks.share(value, name)
-    for name in ("category", "external_key"):
+    for name in ("author", "category", "external_key"):
         value = properties.get(name)
         if isinstance(value, str):
             checks.name(value, name)
@@ -117,18 +122,25 @@ def _all_links(command: NewItem) -> list[tuple[str, Link]]:
 
 def _links(
     view: View, item: ItemRecorded, links: list[tuple[str, Link]], by: Principal
-) -> list[RelationRecorded] | Refusal:
+) -> tuple[list[RelationRecorded], list[ItemState]] | Refusal:
+    """The relations of a new item, and what it was derived from."""
     checks = Checks(view.catalog, view.limits)
     checks.within("relations_per_command", len(links), "links")
     relations: list[RelationRecorded] = []
+    sources: list[ItemState] = []
     for place, link in links:
         if (kind := relation_kind(checks, link.kind, f"{place}kind")) is None:
             continue
-        target = view.item(link.target)
-        if target is None or not by.sees(target.owner, target.domain):
-            return not_found("item", link.target, f"{place}target".replace(" target", ""))
+        target = _target(view, link, item.owner, by, place)
+        if isinstance(target, Refusal):
+            return target
         if target.retired and not kind.lasting:
             return retired(target, f"{place}target".replace(" target", ""))
+        if kind.name == "DERIVED_FROM":
+            if target.erased:  # whoever read it did so before; what they made of it may quote it
+                message = f"`{target.id}` was erased, and nothing new is made from it"
+                return conflict("ERASED", message, f"{place}target", "leave it at that")
+            sources.append(target)
         row = view.next_row + len(relations)
         valid_from, valid_to = checks.span(link.valid_from, link.valid_to, view.at, place)
         checks.weight(link.weight, f"{place}weight")
@@ -140,7 +152,28 @@ def _links(
                 properties={k: v for k, v in properties.items() if v is not None},
             )
         )  # fmt: skip
-    return checks.refusal() or relations
+    return checks.refusal() or (relations, sources)
+
+
+def _target(view: View, link: Link, owner: str, by: Principal, place: str) -> ItemState | Refusal:
+    """The item that a link leads to, as one that `by` may see."""
+    if (link.target is None) == (link.external_key is None):
+        hint = "give `target`, an id, or `external_key`, with the kind in `of`"
+        return invalid("ONE_OF_TWO", "a link names what it leads to in one way", f"{place}target", hint)
+    if link.external_key is None:
+        assert link.target is not None
+        target = view.item(link.target)
+        name, field = link.target, "target"
+    else:
+        if link.of in ("Event", "Stream"):
+            message = f"the keys of `{link.of}` are not its owner's alone"
+            return invalid("BY_ID", message, f"{place}of", "give its id as `target`")
+        root = view.keyed(item_scope(link.of, owner), link.external_key)
+        target = view.item_at(root) if root else None
+        name, field = link.external_key, "external_key"
+    if target is None or not by.sees(target.owner, target.domain):
+        return not_found("item", name[:80], f"{place}{field}".replace(" target", ""))
+    return target
 
 
 def relation_kind(checks: Checks, name: str, place: str) -> RelationKind | None:
@@ -243,7 +276,22 @@ def erase(view: View, command: EraseItem, by: Principal) -> Decision | Refusal:
         return not_found("item", command.id, "id")
     if item.erased:
         return conflict("ERASED", f"`{command.id}` was erased already", "id", "nothing is left to do")
-    erased = ItemErased(item.id, item.root, view.positions(item.root))
-    if item.retired:
-        return Decision((erased,), (item.id,))
-    return _ended(view, item, command.reason, 0, erased)
+    checks = Checks(view.catalog, view.limits)
+    if command.reason is not None:
+        checks.text(command.reason, "reason")
+    if refusal := checks.refusal():
+        return refusal
+    gone = [item, *_quoting(view, item)]
+    happened: list[Event] = []
+    for one in gone:
+        if not one.retired:
+            happened.append(ItemRetired(one.id, one.root, one.dense, 0, command.reason or ""))
+        happened.append(ItemErased(one.id, one.root, view.positions(one.root)))
+    return Decision(tuple(happened), tuple(one.id for one in gone))
+
+
+def _quoting(view: View, item: ItemState) -> list[ItemState]:
+    """The memory that quotes an event word for word, as consolidation makes it: under the event's id as its key."""
+    root = view.keyed(item_scope("Memory", item.owner), item.id) if item.kind == "Event" else 0
+    quoting = view.item_at(root) if root else None
+    return [quoting] if quoting and not quoting.erased else []

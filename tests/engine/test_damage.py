@@ -340,6 +340,27 @@ def test_a_newer_form_is_refused_in_words(open_ledger: Callable[..., Ledger]) ->
     assert found.code == "JOURNAL_NEWER"
 
 
+@pytest.mark.parametrize("records", [0, 3])
+def test_an_older_form_is_written_anew(open_ledger: Callable[..., Ledger], records: int) -> None:
+    """As the first version left it, without the column of authors: every answer stays."""
+    ledger = open_ledger()
+    for n in range(records):
+        ledger.write(RecordEvents(stream="chat", events=(EventInput(content=f"event {n}", author="Ada"),)))
+    held = truth(ledger)
+    db = ledger.journal.db
+    columns = [name for _, name, *_ in db.execute("PRAGMA table_info(items)") if name != "author"]
+    db.execute(f"CREATE TABLE old AS SELECT {', '.join(columns)} FROM items")
+    db.execute("DROP TABLE items")
+    db.execute("ALTER TABLE old RENAME TO items")
+    db.execute("PRAGMA user_version = 1")
+    ledger.close()
+    assert check(ledger.directory, held) == "RIGHT"
+    written = open_journal(ledger.directory, SteppingClock())
+    assert not isinstance(written, Damaged)
+    assert written[0].db.execute("PRAGMA user_version").fetchone() == (2,)
+    written[0].close()
+
+
 def test_the_witness_moves_before_the_acknowledgement(
     open_ledger: Callable[..., Ledger], monkeypatch: pytest.MonkeyPatch
 ) -> None:

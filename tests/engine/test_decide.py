@@ -40,6 +40,7 @@ from engine.commands import (
 from engine.committer import Waiting
 from engine.decide import Decision, View, decide
 from engine.limits import Limits
+from engine.records import Receipt
 from memql.errors import Refusal
 from memql.values import micros
 from tests.engine.conftest import ME, Ledger
@@ -170,6 +171,86 @@ def test_an_item_is_erased_in_the_group_that_made_it(ledger: Ledger) -> None:
     for path in ledger.directory.iterdir():
         assert b"plugh" not in path.read_bytes()
         assert b"first" not in path.read_bytes()
+
+
+def test_an_author_is_gone_with_the_last_item_that_has_the_name(ledger: Ledger) -> None:
+    """Erasure takes a name out of the index as well, unless others still have it; its number is never another's."""
+    events = tuple(EventInput(content=f"hello {author}", author=author) for author in ("Xyzzy", "Plugh", "Plugh"))
+    ids = ledger.write(RecordEvents(stream="chat", events=events)).ids
+    codes = ledger.columns.codes
+    assert ledger.columns.column("author").tolist() == [0, 0, codes["Xyzzy"], codes["Plugh"], codes["Plugh"]]
+    for id_ in ids[:2]:
+        ledger.write(EraseItem(id=id_))
+    assert ledger.columns.column("author").tolist() == [0, 0, 0, 0, codes["Plugh"]]
+    assert "Xyzzy" not in ledger.columns.codes
+    for path in ledger.directory.iterdir():
+        assert b"Xyzzy" not in path.read_bytes(), path.name
+        assert path.name.endswith(("-wal", "-shm", ".head")) or b"Plugh" in path.read_bytes(), path.name
+    ledger.write(RecordEvents(stream="chat", events=(EventInput(content="hello", author="Bo"),)))
+    assert ledger.columns.codes["Bo"] not in codes.values()
+    assert ledger.columns.code("Bo") == ledger.columns.column("author")[-1]
+    reopened = ledger.reopened()
+    assert reopened.columns.codes == ledger.columns.codes
+    assert reopened.columns.column("author").tolist() == ledger.columns.column("author").tolist()
+    reopened.close()
+
+
+def test_an_erased_event_takes_the_memory_that_quotes_it_along(ledger: Ledger) -> None:
+    """What is under the event's id as its key says the same words; nothing new is made from the event either."""
+    (event,) = ledger.write(said("the word is plugh")).ids
+    link = Link(kind="DERIVED_FROM", target=event)
+    (memory,) = ledger.write(Remember(text="the word is plugh", external_key=event, links=(link,))).ids
+    assert ledger.write(EraseItem(id=event, reason="asked to")).ids == (event, memory)
+    for id_ in (event, memory):
+        assert (item := ledger.index.item(id_))
+        assert (item.erased, item.retired) == (True, True)
+    assert ledger.refused(Remember(text="it was plugh", links=(link,))) == [("ERASED", "links[0].target")]
+    for path in ledger.directory.iterdir():
+        assert b"plugh" not in path.read_bytes(), path.name
+
+
+def test_a_link_may_name_its_end_by_the_key_it_is_known_by_outside(ledger: Ledger) -> None:
+    """Among the items of the new one's owner, also one that waits in the same group; in one way or the other."""
+    by_key = Link(kind="FOLLOWS", external_key="first")
+    group = [
+        Remember(text="one", external_key="first"),
+        Remember(text="two", links=(by_key,)),
+        NameEntity(name="Ada", external_key="first"),
+        Remember(text="three", links=(Link(kind="MENTIONS", external_key="first", of="Entity"),)),
+    ]
+    waiting = [ledger.committer.enqueue(Waiting(Asked(command, ME))) for command in group]
+    ledger.committer.commit_group()
+    assert [one.answer.ids[0][:4] for one in waiting if isinstance(one.answer, Receipt)] == [
+        "mem_", "mem_", "ent_", "mem_",
+    ]  # fmt: skip
+    rows = ledger.index.relations([1, 2])
+    assert [(row.kind, row.source, row.target) for row in rows.values()] == [("FOLLOWS", 2, 1), ("MENTIONS", 4, 3)]
+    assert ledger.refused(Remember(text="x", links=(by_key,)), OTHER) == [("NOT_FOUND", "links[0].external_key")]
+    for wrong, found in (
+        (Link(kind="ABOUT"), ("ONE_OF_TWO", "links[0].target")),
+        (Link(kind="ABOUT", target="mem_x", external_key="first"), ("ONE_OF_TWO", "links[0].target")),
+        (Link(kind="ABOUT", external_key="first", of="Event"), ("BY_ID", "links[0].of")),
+        (Link(kind="ABOUT", external_key="first", of="Goal"), ("NOT_FOUND", "links[0].external_key")),
+    ):
+        assert ledger.refused(Remember(text="x", links=(wrong,))) == [found]
+
+
+def test_a_memory_stands_in_the_stream_of_the_event_that_it_came_from(ledger: Ledger) -> None:
+    """Through all its versions; one that comes from several streams stands in none."""
+    here, there = (ledger.write(said("tea", stream=stream)).ids[0] for stream in ("here", "there"))
+    (one,) = ledger.write(Remember(text="tea", links=(Link(kind="DERIVED_FROM", target=here),))).ids
+    both = tuple(Link(kind="DERIVED_FROM", target=target) for target in (here, there))
+    ledger.write(Remember(text="tea twice", links=both))
+    ledger.write(ReviseItem(id=one, set={"text": "green tea"}))
+    assert ledger.columns.column("stream").tolist() == [0, 0, 1, 0, 3, 1, 0, 1]
+
+
+def test_an_embedding_is_no_part_of_what_is_asked(ledger: Ledger) -> None:
+    """The same text, embedded once more by another machine, is the same request."""
+    vectors = [Embedding(model="m", vector=(1.0, tail)) for tail in (0.5, 0.5000001)]
+    receipts = [ledger.write(Remember(text="tea", embedding=vector), key="k") for vector in vectors]
+    assert receipts[0] == receipts[1]
+    assert ledger.refused(Remember(text="coffee", embedding=vectors[0]), key="k") == [("KEY_REUSED", "idempotency_key")]
 
 
 def test_cycles_are_refused_where_they_mean_nothing(ledger: Ledger) -> None:
