@@ -56,11 +56,12 @@ def question(text: str) -> tuple[Way, ...]:
     return Way("words", text), Way("meaning", text)
 
 
-def search(reader: "Reader", ways: Sequence[Way], keep: Mask) -> Ranking | Refusal:
-    """What `keep` is true for, by dense id, ranked; only candidates, so not all of it."""
+def search(reader: "Reader", ways: Sequence[Way], keep: Mask, *, most: int = CANDIDATES) -> Ranking | Refusal:
+    """What `keep` is true for, by dense id, ranked: the best `most` of each way, and of a question what stands around
+    them. Whether fewer or more are then shown changes no score."""
     texts = [way.to for way in ways if isinstance(way.to, str)]
     asked = len(texts) > 1 and len(set(texts)) == 1
-    inquiry = _Inquiry(reader, keep, _read(reader, texts[0]) if asked else None)
+    inquiry = _Inquiry(reader, keep, _read(reader, texts[0]) if asked else None, most)
     for way in ways:
         if way.how == "words":
             inquiry.by_words(way)
@@ -81,10 +82,11 @@ def _read(reader: "Reader", text: str) -> Question:
 class _Inquiry:
     """One search at work: its candidates so far, and the signals that will score all of them."""
 
-    def __init__(self, reader: "Reader", keep: Mask, asked: Question | None) -> None:
+    def __init__(self, reader: "Reader", keep: Mask, asked: Question | None, most: int) -> None:
         self._reader = reader
         self._keep = keep
         self._question = asked
+        self._most = most
         self._signals: list[Signal] = []
         self._boosts: list[Boost] = []
         self._model = "none"
@@ -98,10 +100,10 @@ class _Inquiry:
         assert isinstance(way.to, str)
         texts, asked = self._reader.texts, self._question
         if asked is None:
-            best, _ = texts.search(way.to, keep=self._keep, limit=CANDIDATES)
+            best, _ = texts.search(way.to, keep=self._keep, limit=self._most)
             self._signals.append(Signal("words", way.weight, best, lambda denses: texts.scores(str(way.to), denses)))
             return
-        best, scores = texts.search(asked.bare, keep=self._keep, limit=DEPTH)
+        best, scores = texts.search(asked.bare, keep=self._keep, limit=max(DEPTH, self._most))
         own = _lookup(best, scores)
 
         def around(denses: Dense) -> Scores:
@@ -122,7 +124,7 @@ class _Inquiry:
         if isinstance(vector, Refusal):
             return vector
         vectors, model = self._reader.vectors, self._model
-        found = vectors.search(model, vector, keep=self._keep, limit=CANDIDATES)
+        found = vectors.search(model, vector, keep=self._keep, limit=self._most)
         if isinstance(found, Refusal):
             return found
         direction = vector / np.linalg.norm(vector)
@@ -188,7 +190,7 @@ class _Inquiry:
 
     def _near(self, denses: Dense) -> Dense:
         """These, the best alone, and their neighbours: the candidates."""
-        best = denses[:CANDIDATES]
+        best = denses[: self._most]
         pool = np.unique(np.concatenate([best, *self._beside(best)]))
         pool = pool[(pool > 0) & (pool < len(self._keep))]
         kept: Dense = pool[self._keep[pool]]
