@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from engine import identities, provenance
 from engine.adjacency import Steps
 from engine.decide.view import NEVER, ItemState, RelationState
 from engine.reader import Hit, Reader
@@ -20,6 +21,7 @@ from server.cursors import Cursor
 from server.selection import Path, Want, inside
 from server.types import (
     ITEMS,
+    Change,
     Connection,
     CustomItem,
     Direction,
@@ -28,8 +30,10 @@ from server.types import (
     Embedder,
     Item,
     Moment,
+    Node,
     PageInfo,
     Position,
+    Provenance,
     Relation,
     RelationConnection,
     RelationEdge,
@@ -39,14 +43,17 @@ from server.types import (
 )
 
 T = TypeVar("T")
-Found: TypeAlias = Callable[[int], Any]
-"""What was found for the identity of that root."""
+Found: TypeAlias = Callable[[ItemState], Any]
+"""What was found for that version."""
 
 _LISTS = frozenset({"tags", "aliases"})
 _OWN: Mapping[str, tuple[str, ...]] = {
     name: tuple(field for field in shown.__annotations__ if field != "stream") for name, shown in ITEMS.items()
 }
 """The properties that are fields of a kind's own type."""
+
+_CHANGES = {"provenance": provenance.begun, "ending": provenance.ended}
+"""What a relation may be asked for of its own changes."""
 
 _NOTHING = np.empty(0, np.int64)
 _NO_STEPS = Steps(_NOTHING, _NOTHING, _NOTHING, np.empty(0))
@@ -61,9 +68,11 @@ class Answer:
         self.refusal: Refusal | None = None
         self._rows = self._left = rows
         self._finders: Mapping[str, Callable[[Sequence[ItemState], Want], Found]] = {
+            "ending": self._ending,
             "history": self._history,
+            "provenance": self._provenance,
             "relations": self._relations,
-            "sources": lambda of, want: self.sources([state.root for state in of], want.inner),
+            "sources": lambda of, want: self.sources(of, want.inner),
             "stream": self._streams,
         }
 
@@ -88,7 +97,7 @@ class Answer:
                 continue
             found = finder([states[n] for n in asked], want)
             for n in asked:
-                besides[n][want.path] = found(states[n].root)
+                besides[n][want.path] = found(states[n])
         return items
 
     def by_root(self, roots: Iterable[int], wants: Sequence[Want] = ()) -> dict[int, Item]:
@@ -104,19 +113,32 @@ class Answer:
         versions: dict[int, list[Item]] = {}
         for state, item in zip(states, self.items(states, want.inner), strict=True):
             versions.setdefault(state.root, []).append(item)
-        return versions.__getitem__
+        return lambda state: versions[state.root]
 
     def _streams(self, of: Sequence[ItemState], want: Want) -> Found:
-        stream_of = {state.root: state.stream for state in of}
-        streams = self.by_root(stream_of.values(), want.inner)
-        return lambda root: streams[stream_of[root]]
+        streams = self.by_root((state.stream for state in of if state.stream), want.inner)
+        return lambda state: streams.get(state.stream)
 
-    def sources(self, roots: Sequence[int], wants: Sequence[Want]) -> Found:
+    def sources(self, of: Sequence[ItemState], wants: Sequence[Want]) -> Found:
         """The events that each of these was, in the end, derived from, in the order they were recorded."""
-        sources = self.needs(self.reader.sources(roots), {})
+        sources = self.needs(self.reader.sources(state.root for state in of), {})
         events = {state.root: state for found in sources.values() for state in found}
         shown = dict(zip(events, self.items(list(events.values()), wants), strict=True))
-        return lambda root: [shown[state.root] for state in sources.get(root, ())]
+        return lambda state: [shown[event.root] for event in sources.get(state.root, ())]
+
+    def _provenance(self, of: Sequence[ItemState], want: Want) -> Found:
+        begun = provenance.begun(self.reader.index.db, of)
+        made_from: dict[int, list[Item]] = {}
+        for asked in (each for each in want.inner if each.name == "derivedFrom"):
+            steps = self.needs(self.reader.expand([state.root for state in of], "out", ["DERIVED_FROM"]), _NO_STEPS)
+            items = self.by_root(steps.ends.tolist(), asked.inner)
+            for origin, end in zip(steps.origins.tolist(), steps.ends.tolist(), strict=True):
+                made_from.setdefault(origin, []).append(items[end])
+        return lambda state: Provenance(**_change(begun[state.dense]), derived_from=made_from.get(state.root, []))
+
+    def _ending(self, of: Sequence[ItemState], want: Want) -> Found:
+        ended = provenance.ended(self.reader.index.db, of)
+        return lambda state: Change(**_change(ended[state.dense])) if state.dense in ended else None
 
     # Relations
 
@@ -136,37 +158,56 @@ class Answer:
         }
         rows = sorted({row for ahead in behind.values() for row, _ in ahead[:first]})
         if not self._spend(len(rows)):
-            return lambda root: None
+            return lambda state: None
         edges = inside(want.inner, "edges")
         nodes = [*inside(edges, "node"), *inside(want.inner, "nodes")]
         wants = [*inside(edges, "other"), *inside(nodes, "source"), *inside(nodes, "target")]
         relations = self.reader.relations(rows)
         ends = self.by_root((root for state in relations for root in (state.source, state.target)), wants)
-        shown = {state.row: _relation(state, ends) for state in relations}
+        told = self._told(relations, nodes)
+        shown = {state.row: _relation(state, ends, told[state.row]) for state in relations}
 
-        def page(root: int) -> RelationConnection:
-            steps = behind[root][:first]
+        def page(of: ItemState) -> RelationConnection:
+            steps = behind[of.root][:first]
             edges = [RelationEdge(cursor=self._cursor(row), node=shown[row], other=ends[end]) for row, end in steps]
             return RelationConnection(
                 edges=edges,
                 nodes=[edge.node for edge in edges],
-                page_info=_page_info([edge.cursor for edge in edges], len(behind[root]) > first, after is not None),
-                total_count=len(steps_of[root]),
+                page_info=_page_info([edge.cursor for edge in edges], len(behind[of.root]) > first, after is not None),
+                total_count=len(steps_of[of.root]),
             )
 
         return page
 
-    def relation(self, id_: str, wants: Sequence[Want] = ()) -> Relation | None:
-        """The relation of that id, if the reader sees it."""
-        newest = self.reader.index.relation(id_)
-        if newest is None:
-            return None
-        rows = self.needs(self.reader.expand([newest.source], "out", [newest.kind]), _NO_STEPS).rows
-        for state in self.reader.relations(rows[self.reader.adjacency.column("root")[rows] == newest.root]):
-            if self._spend(1):
-                ends = self.by_root((state.source, state.target), [*inside(wants, "source"), *inside(wants, "target")])
-                return _relation(state, ends)
-        return None
+    def _told(self, of: Sequence[RelationState], wants: Iterable[Want]) -> dict[int, dict[str, Change | None]]:
+        """What is wanted of these beside what they say themselves, by row."""
+        told: dict[int, dict[str, Change | None]] = {state.row: {} for state in of}
+        for name in {want.name for want in wants} & _CHANGES.keys():
+            changes = _CHANGES[name](self.reader.index.db, of)
+            for row, beside in told.items():
+                beside[name] = Change(**_change(changes[row])) if row in changes else None
+        return told
+
+    # Nodes
+
+    def nodes(self, ids: Sequence[str], wants: Sequence[Want]) -> list[Node | None]:
+        """The items and relations of these ids, in their order; None for what the reader does not see."""
+        most = self.reader.limits.read_rows
+        if len(ids) > most:
+            return self.needs(over_limit("read_rows", most, len(ids), "ids"), [])
+        states = identities.items(self.reader, ids)
+        found: dict[str, Node] = dict(zip(states, self.items(list(states.values()), wants), strict=True))
+        found |= self._nodes_between(list(self.needs(identities.relations(self.reader, ids), {}).values()), wants)
+        return [found.get(id_) for id_ in ids]
+
+    def _nodes_between(self, relations: Sequence[RelationState], wants: Sequence[Want]) -> dict[str, Node]:
+        if not relations or not self._spend(len(relations)):
+            return {}
+        within = [want for want in wants if Relation.__name__ in want.on]
+        roots = (root for state in relations for root in (state.source, state.target))
+        ends = self.by_root(roots, [*inside(within, "source"), *inside(within, "target")])
+        told = self._told(relations, within)
+        return {state.id: _relation(state, ends, told[state.row]) for state in relations}
 
     # Pages
 
@@ -190,9 +231,9 @@ class Answer:
         items = self.items(states, [*inside(edge_wants, "node"), *inside(wants, "nodes")])
         besides: list[dict[Path, Any]] = [{} for _ in shown]
         for want in (want for want in edge_wants if want.name == "sources"):
-            found = self.sources([state.root for state in states], want.inner)
+            found = self.sources(states, want.inner)
             for beside, state in zip(besides, states, strict=True):
-                beside[want.path] = found(state.root)
+                beside[want.path] = found(state)
         edges = [
             SearchEdge(
                 cursor=str(Cursor(self.reader.position, hit.item.dense, hit.score, seen + n)),
@@ -263,8 +304,9 @@ def _item(state: ItemState, beside: Mapping[Path, Any]) -> Item:
     )
 
 
-def _relation(state: RelationState, ends: Mapping[int, Item]) -> Relation:
+def _relation(state: RelationState, ends: Mapping[int, Item], beside: Mapping[str, Any]) -> Relation:
     return Relation(
+        beside=beside,
         kind=state.kind,
         weight=state.weight,
         source=ends[state.source],
@@ -272,6 +314,16 @@ def _relation(state: RelationState, ends: Mapping[int, Item]) -> Relation:
         read_version=state.read_version or None,
         **_versioned(state),
     )
+
+
+def _change(told: provenance.Change) -> dict[str, Any]:
+    return {
+        "actor": told.actor,
+        "command": told.command,
+        "reason": told.reason or None,
+        "recorded_at": Moment(told.at),
+        "position": Position(told.position),
+    }
 
 
 def _versioned(state: ItemState | RelationState) -> dict[str, Any]:

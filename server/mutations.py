@@ -133,7 +133,8 @@ def _item(answer: Answer, ids: Sequence[str], wants: Sequence[Want]) -> Item | N
 
 
 def _relation(answer: Answer, ids: Sequence[str], wants: Sequence[Want]) -> Relation | None:
-    return answer.relation(ids[0], wants)
+    (found,) = answer.nodes(ids[:1], wants) or [None]
+    return found if isinstance(found, Relation) else None
 
 
 @dataclass(frozen=True, slots=True)

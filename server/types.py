@@ -114,6 +114,11 @@ def _page_beside(
     return root.beside[path_of(info.path)]
 
 
+def _named_beside(root: Any, info: Told) -> Any:
+    """The same wherever it is asked for."""
+    return root.beside[info.field_name]
+
+
 # Items
 
 
@@ -147,6 +152,26 @@ class Item(Node):
         resolver=_beside,
         description="The events that it was, in the end, derived from, in the order in which they were recorded.",
     )
+    provenance: "Provenance" = strawberry.field(
+        resolver=_beside, description="Who recorded this version, by which command, and from what."
+    )
+    ending: "Change | None" = strawberry.field(
+        resolver=_beside, description="Who corrected or retired this version, and why; null while it is current."
+    )
+
+
+@strawberry.type(description="What was done to an item or a relation, from the journal's own record of it.")
+class Change:
+    actor: str = _said("The principal who asked for it.")
+    command: str = _said("What was asked: Remember, RecordEvents, ReviseItem and so on.")
+    reason: str | None = _said("Why, in the words of whoever asked; null where none were given.")
+    recorded_at: Moment = _said("When it was recorded.")
+    position: Position = _said("Where the record stands in the journal.")
+
+
+@strawberry.type(description="How a version of an item came to be.")
+class Provenance(Change):
+    derived_from: list[Item] = _said("What the item was made from: the ends of its DERIVED_FROM relations.")
 
 
 @strawberry.type(description="One session's events, in order.")
@@ -178,6 +203,9 @@ class Memory(Item):
     confidence: float | None = _said("How sure it is, from 0 to 1.")
     external_key: str | None = _said("Its name in another system.")
     metadata: JSON | None = _said("Whatever came with it.")
+    stream: Stream | None = strawberry.field(
+        resolver=_beside, description="The stream of the event that it keeps; null where it keeps none."
+    )
 
 
 @strawberry.type(description="A theme or conclusion over memories.")
@@ -248,6 +276,14 @@ class Relation(Node):
     recorded_at: Moment = _said("When this version was recorded.")
     retired_at: Moment | None = _said("When this version was followed by another or retired; null while it is current.")
     properties: JSON = _said("All that was recorded with it, by name; times are ISO 8601 text.")
+    beside: Private[Mapping[str, Any]]
+
+    provenance: Change = strawberry.field(
+        resolver=_named_beside, description="Who recorded this version, and by which command."
+    )
+    ending: Change | None = strawberry.field(
+        resolver=_named_beside, description="Who changed or retired this version; null while it is current."
+    )
 
 
 # Pages
