@@ -16,12 +16,14 @@ from engine.clock import Clock
 from engine.columns import Columns, Scope
 from engine.commands import Asked, Command, Principal
 from engine.committer import Committer, Waiting
+from engine.embed import Embedder
 from engine.events import declared
 from engine.follower import Follower, Phase, Source, Status
 from engine.graph import Graph
 from engine.index import Index
 from engine.journal import UNREADABLE, Journal, JournalFailed
 from engine.limits import Limits
+from engine.meaning import embedded
 from engine.reader import Reader
 from engine.records import Receipt, Record, unseal
 from engine.recovery import Damaged, open_journal, rebuild_index
@@ -51,11 +53,13 @@ class Tenant:
         clock: Clock,
         limits: Limits,
         engine: GraphEngine,
+        embedder: Embedder | None,
     ) -> None:
         self.name = name
         self.directory = directory
         self.clock = clock
         self.limits = limits
+        self.embedder = embedder
         self.journal = journal
         self.columns = Columns(index, journal.position)
         self.adjacency = Adjacency(index, self.columns, journal.position)
@@ -87,21 +91,24 @@ class Tenant:
 
     @classmethod
     def open(
-        cls, name: str, directory: Path, *, clock: Clock, limits: Limits, engine: GraphEngine = "kuzu"
-    ) -> "Tenant | Damaged":
+        cls, name: str, directory: Path, *,
+        clock: Clock, limits: Limits, engine: GraphEngine = "kuzu", embedder: Embedder | None = None,
+    ) -> "Tenant | Damaged":  # fmt: skip
         """The tenant in that directory, made if there is none; or why its journal must not be used."""
         directory.mkdir(parents=True, exist_ok=True)
         opened = open_journal(directory, clock)
         if isinstance(opened, Damaged):
             return opened
         try:
-            return cls(name, directory, *opened, clock, limits, engine)
+            return cls(name, directory, *opened, clock, limits, engine, embedder)
         except UNREADABLE:
             opened[0].close()
             if damaged := rebuild_index(directory):
                 return damaged
             reopened = open_journal(directory, clock)
-            return reopened if isinstance(reopened, Damaged) else cls(name, directory, *reopened, clock, limits, engine)
+            if isinstance(reopened, Damaged):
+                return reopened
+            return cls(name, directory, *reopened, clock, limits, engine, embedder)
 
     def _told(self, records: Sequence[Record]) -> None:
         """Each group of records, when it is durable: stores follow, and who waits for a position is woken."""
@@ -128,15 +135,23 @@ class Tenant:
 
     def write_now(self, command: Command, by: Principal, key: str | None = None) -> Receipt | Refusal:
         """The receipt of a durable record, or a refusal. Blocks the calling thread."""
+        whole = embedded(command, self.catalog, self.embedder, self.limits)
+        if isinstance(whole, Refusal):
+            return whole
         try:
-            return self.committer.write(Asked(command, by, key))
+            return self.committer.write(Asked(whole, by, key))
         except UNREADABLE as error:
             return self._damaged(error)
 
     async def write(self, command: Command, by: Principal, key: str | None = None) -> Receipt | Refusal:
         """The receipt of a durable record, or a refusal. Commands that wait together are committed together."""
+        whole: Command | Refusal = command
+        if self.embedder:
+            whole = await asyncio.to_thread(embedded, command, self.catalog, self.embedder, self.limits)
+        if isinstance(whole, Refusal):
+            return whole
         answered: asyncio.Future[Receipt | Refusal] = asyncio.get_running_loop().create_future()
-        waiting = self.committer.enqueue(Waiting(Asked(command, by, key), future=answered))
+        waiting = self.committer.enqueue(Waiting(Asked(whole, by, key), future=answered))
         if waiting.answer is not None:
             return waiting.answer
         with self._drains:
@@ -205,7 +220,7 @@ class Tenant:
     def _reader(self, scope: Scope, index: Index, began: float) -> Reader:
         return Reader(
             scope, index, self.adjacency, self.graph, self.vectors, self.texts, self.catalog, self.limits,
-            lambda: self.clock.monotonic() - began > self.limits.read_ms / 1000,
+            lambda: self.clock.monotonic() - began > self.limits.read_ms / 1000, self.embedder,
         )  # fmt: skip
 
     async def read(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.clock import Clock, ulid
+from engine.embed import Embedder
 from engine.limits import Limits
 from engine.recovery import Damaged
 from engine.tenant import GraphEngine, Tenant
@@ -31,11 +32,15 @@ class _Entry:
 class Tenants:
     """Every tenant of a data directory. Any thread."""
 
-    def __init__(self, data: Path, *, clock: Clock, limits: Limits, engine: GraphEngine = "kuzu") -> None:
+    def __init__(
+        self, data: Path, *,
+        clock: Clock, limits: Limits, engine: GraphEngine = "kuzu", embedder: Embedder | None = None,
+    ) -> None:  # fmt: skip
         self.data = data
         self._clock = clock
         self._limits = limits
         self._engine: GraphEngine = engine
+        self._embedder = embedder
         self._entries: dict[str, _Entry] = {}
         self._changed = threading.Condition()
         self._uses = 0
@@ -83,8 +88,9 @@ class Tenants:
         try:
             self._close(idle)
             opened = Tenant.open(
-                name, self.directory(name), clock=self._clock, limits=self._limits, engine=self._engine
-            )
+                name, self.directory(name),
+                clock=self._clock, limits=self._limits, engine=self._engine, embedder=self._embedder,
+            )  # fmt: skip
         except BaseException:
             self._forget(name)
             raise

@@ -43,6 +43,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "identities",
         "provenance",
         "search",
+        "meaning",
         "committer",
         "follower",
         "tenant",

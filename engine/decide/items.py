@@ -231,7 +231,7 @@ def revise(view: View, command: ReviseItem, by: Principal) -> Decision | Refusal
     if vector is None and text == view.catalog.text_of(item.kind, item.properties):
         vector = view.vector(item)
     same = properties == item.properties and labels == item.labels and span == (item.valid_from, item.valid_to)
-    if same and command.embedding is None:
+    if same and (command.embedding is None or vector == view.vector(item)):
         return invalid("NOTHING_TO_CHANGE", "this is what the item says already", "set", "change something")
     version = ItemRecorded(
         item.id, item.root, view.next_dense, item.version + 1, item.dense, item.kind, item.owner, item.domain,
