@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from server import __version__, upkeep
+from server import __version__, importing, upkeep
 from server.options import Config, Data, Host, Others, Port, settle, stop, tilde
 from server.tables import show
 
@@ -39,7 +39,8 @@ def memql(
     Settings come from flags, then MEMQL_… variables, then memql.toml, then defaults; [bold]memql settings[/bold]
     prints each with its origin and its reason.
 
-    Exit codes: 0 done · 1 refused or failed · 2 the command was written wrongly · 3 damaged data was found.
+    Exit codes: 0 done · 1 refused or failed · 2 the command was written wrongly · 3 damaged data was found ·
+    4 done in part.
     """
 
 
@@ -121,6 +122,7 @@ def schema() -> None:
     typer.echo(printed(), nl=False)
 
 
+app.add_typer(importing.app)
 app.add_typer(upkeep.app)
 
 

@@ -23,6 +23,7 @@ class Exit(IntEnum):
     FAILED = 1
     USAGE = 2
     DAMAGE = 3
+    PARTLY = 4
 
 
 Config = Annotated[
@@ -36,6 +37,14 @@ Others = Annotated[
     typer.Option(
         "--set", metavar="NAME=VALUE", help="Any other setting, such as limits.read_rows=500. May be repeated."
     ),
+]
+
+OneTenant = Annotated[
+    str | None, typer.Option("--tenant", metavar="NAME", help="The tenant; absent: the server's default.")
+]
+Url = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="A server to ask; absent: the one that has the data directory, or none needed."),
 ]
 
 

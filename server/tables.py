@@ -5,12 +5,15 @@ On a terminal long text is wrapped into its column; elsewhere each row is one li
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import orjson
 import typer
+
+_COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 Form = Literal["table", "json", "csv"]
 Format = Annotated[Form, typer.Option("--format", help="How to print: for a person, or for a program.")]
@@ -93,4 +96,4 @@ def _cell(value: object) -> str:
 
 def plain(text: str) -> str:
     """The text without what a terminal would take for a command; lines stay lines."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "�" for sign in text)
+    return _COMMANDS.sub("�", text)
