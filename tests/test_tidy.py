@@ -49,6 +49,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "tenant",
         "tenants",
     ),
+    "engine.embed": ("layers", "minilm", "install", "remote"),
     "engine.graph": ("file", "gathered"),
     "engine.search": ("times", "question"),
     "engine.vectors": ("nearest", "table", "space"),
@@ -95,6 +96,9 @@ KNOWERS = {
     "ladybug": ("engine.graph", "engine.cypher"),
     "lancedb": ("engine.vectors",),
     "tantivy": ("engine.texts",),
+    "onnxruntime": ("engine.embed.minilm",),
+    "tokenizers": ("engine.embed.minilm",),
+    "openai": ("engine.embed.remote",),
     "lark": ("memql",),
     COMPUTED: ("engine.graph",),
 }
