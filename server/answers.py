@@ -13,7 +13,7 @@ import numpy as np
 from engine import identities, provenance
 from engine.adjacency import Steps
 from engine.decide.view import NEVER, ItemState, RelationState
-from engine.reader import Hit, Reader
+from engine.reader import Reader
 from memql.errors import Problem, Reason, Refusal, invalid, nearest, over_limit
 from memql.values import FOREVER, Value, iso, micros
 from server import cursors
@@ -27,7 +27,6 @@ from server.types import (
     Direction,
     Domain,
     Edge,
-    Embedder,
     Item,
     Moment,
     Node,
@@ -37,8 +36,6 @@ from server.types import (
     Relation,
     RelationConnection,
     RelationEdge,
-    SearchConnection,
-    SearchEdge,
     Status,
 )
 
@@ -173,7 +170,7 @@ class Answer:
             return RelationConnection(
                 edges=edges,
                 nodes=[edge.node for edge in edges],
-                page_info=_page_info([edge.cursor for edge in edges], len(behind[of.root]) > first, after is not None),
+                page_info=page_info([edge.cursor for edge in edges], len(behind[of.root]) > first, after is not None),
                 total_count=len(steps_of[of.root]),
             )
 
@@ -219,36 +216,8 @@ class Answer:
         return Connection(
             edges=edges,
             nodes=items,
-            page_info=_page_info([edge.cursor for edge in edges], len(states) > first, after),
+            page_info=page_info([edge.cursor for edge in edges], len(states) > first, after),
             position=Position(self.reader.position),
-        )
-
-    def ranked(self, hits: Sequence[Hit], first: int, after: Cursor | None, wants: Sequence[Want]) -> SearchConnection:
-        """The first of these hits, with the events they come from where those are wanted."""
-        seen, shown = after.seen if after else 0, hits[:first]
-        edge_wants = inside(wants, "edges")
-        states = [hit.item for hit in shown]
-        items = self.items(states, [*inside(edge_wants, "node"), *inside(wants, "nodes")])
-        besides: list[dict[Path, Any]] = [{} for _ in shown]
-        for want in (want for want in edge_wants if want.name == "sources"):
-            found = self.sources(states, want.inner)
-            for beside, state in zip(besides, states, strict=True):
-                beside[want.path] = found(state)
-        edges = [
-            SearchEdge(
-                cursor=str(Cursor(self.reader.position, hit.item.dense, hit.score, seen + n)),
-                score=hit.score,
-                node=item,
-                beside=beside,
-            )
-            for n, (hit, item, beside) in enumerate(zip(shown, items, besides, strict=True), 1)
-        ]
-        return SearchConnection(
-            edges=edges,
-            nodes=items,
-            page_info=_page_info([edge.cursor for edge in edges], len(hits) > first, after is not None),
-            position=Position(self.reader.position),
-            embedder=Embedder.NONE,
         )
 
     def known_kinds(self, kinds: Sequence[str] | None) -> Sequence[str]:
@@ -284,7 +253,7 @@ def unknown(what: str, names: Sequence[str] | None, known: Iterable[str], is_ope
     return invalid(code, f"no {what} `{strange[0][:80]}`", "kinds", nearest(strange[0], known)) if strange else None
 
 
-def _page_info(cursors: Sequence[str], more: bool, after: bool) -> PageInfo:
+def page_info(cursors: Sequence[str], more: bool, after: bool) -> PageInfo:
     ends = (cursors[0], cursors[-1]) if cursors else (None, None)
     return PageInfo(has_next_page=more, has_previous_page=after, start_cursor=ends[0], end_cursor=ends[1])
 

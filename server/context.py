@@ -18,6 +18,7 @@ from engine.tenant import Store, Tenant
 from engine.tenants import Tenants
 from memql.errors import Reason, Refusal
 from server.answers import Answer
+from server.rankings import Rankings
 
 LOCAL = Principal("local", admin=True)
 """Whoever sits at this machine, for as long as nobody has to log in and nobody else can reach the server."""
@@ -74,8 +75,9 @@ class Desk:
 class Context:
     """One request. Takes its tenant at the first need of it and keeps it until `close`."""
 
-    def __init__(self, desk: Desk, tenant: str, by: Principal, rows: int) -> None:
+    def __init__(self, desk: Desk, tenant: str, by: Principal, rows: int, rankings: Rankings) -> None:
         self.by = by
+        self.rankings = rankings
         self._desk = desk
         self._name = tenant
         self._rows = rows
@@ -88,6 +90,12 @@ class Context:
         await asyncio.gather(*self._begun, return_exceptions=True)
         if self._tenant:
             await self._desk.give_back(self._tenant)
+
+    @property
+    def reading(self) -> tuple[bytes, Principal]:
+        """Which tenant is read, and for whom: what an answer that is kept belongs to."""
+        assert self._tenant, "a read has begun"
+        return self._tenant.journal.uid, self.by
 
     async def write(self, command: Command, key: str | None) -> Receipt | Refusal:
         tenant = await self._take(create=True)

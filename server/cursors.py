@@ -10,23 +10,23 @@ from dataclasses import dataclass
 
 from memql.errors import Refusal, invalid
 
-_PAGE, _RANKED = struct.Struct(">QQ"), struct.Struct(">QQfI")
+_PAGE, _RANKED = struct.Struct(">QQ"), struct.Struct(">QQII")
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """`row` is a dense id, or a relation's row. A search adds the score by which the row has its place, and how many
-    rows stand before its end, which says only how many to fetch."""
+    """`row` is a dense id, or a relation's row. A search adds the row's place in its ranking, from 1 on, and a checksum
+    of what was asked: a ranking's order means nothing to another question."""
 
     position: int
     row: int
-    score: float = 0.0
-    seen: int = 0
+    place: int = 0
+    asked: int = 0
 
     def __str__(self) -> str:
         packed = (
-            _RANKED.pack(self.position, self.row, self.score, self.seen)
-            if self.seen
+            _RANKED.pack(self.position, self.row, self.place, self.asked)
+            if self.place
             else _PAGE.pack(self.position, self.row)
         )
         return urlsafe_b64encode(packed).decode().rstrip("=")
@@ -39,5 +39,11 @@ def read(text: str, place: str = "after") -> Cursor | Refusal:
         form = _PAGE if len(packed) == _PAGE.size else _RANKED
         position, row, *ranked = form.unpack(packed)
     except (ValueError, struct.error):
-        return invalid("BAD_CURSOR", "this is no cursor", place, "take `endCursor` or an edge's `cursor` as it came")
+        return bad(place)
     return Cursor(position, row, *ranked)
+
+
+def bad(place: str = "after") -> Refusal:
+    """What is said of a cursor that leads nowhere here."""
+    hint = "take `endCursor` or an edge's `cursor` as it came, and ask for the same"
+    return invalid("BAD_CURSOR", "this is no cursor of these pages", place, hint)

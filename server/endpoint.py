@@ -17,6 +17,7 @@ from strawberry.types import ExecutionResult
 
 from engine.commands import Principal
 from server.context import Context, Desk
+from server.rankings import Rankings
 from server.responses import error_response
 from server.schema import make_schema, tell
 from server.settings import RequestLimits
@@ -37,6 +38,7 @@ class Endpoint(GraphQL[Context, None]):
         self._by = by
         self._tenant = tenant
         self._limits = limits
+        self._rankings = Rankings(limits.rankings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, _bounded(receive, self._limits.body_bytes))
@@ -52,7 +54,7 @@ class Endpoint(GraphQL[Context, None]):
 
     async def _answer(self, request: Request) -> Response:
         tenant = request.headers.get(TENANT_HEADER, self._tenant)
-        context = Context(self._desk, tenant, self._by, self._limits.rows)
+        context = Context(self._desk, tenant, self._by, self._limits.rows, self._rankings)
         try:
             return await self.run(request, context=context)
         finally:

@@ -42,13 +42,9 @@ from server.answers import Answer
 from server.context import Context, When
 from server.inputs import input_of, plain
 from server.selection import Want, inside, wanted
-from server.types import Entity, Event, Goal, Insight, Item, Memory, Moment, Position, Relation, Stream, Task
+from server.types import Entity, Event, Goal, Insight, Item, Memory, Moment, Position, Relation, Stream, Task, said
 
 Told: TypeAlias = Info[Context, Any]
-
-
-def _said(description: str) -> Any:
-    return strawberry.field(description=description)
 
 
 # What a mutation answers
@@ -56,24 +52,24 @@ def _said(description: str) -> Any:
 
 @strawberry.interface(description="The answer to a write that is durable, whatever happens to this machine's power.")
 class Receipt:
-    position: Position = _said("Where it stands in the journal: give it as `atLeast` to read what was written.")
-    recorded_at: Moment = _said("When it was recorded.")
-    repeated: bool = _said("Whether the same was asked before under the same key; nothing was written this time.")
-    ids: list[strawberry.ID] = _said("The ids of what was written, in the order of what was asked.")
+    position: Position = said("Where it stands in the journal: give it as `atLeast` to read what was written.")
+    recorded_at: Moment = said("When it was recorded.")
+    repeated: bool = said("Whether the same was asked before under the same key; nothing was written this time.")
+    ids: list[strawberry.ID] = said("The ids of what was written, in the order of what was asked.")
 
 
 @strawberry.type(description="One thing that is wrong.")
 class Problem:
-    code: str = _said("What is wrong, for programs: it stays the same.")
-    message: str = _said("What is wrong, for people.")
-    place: str | None = _said("Where in the input, such as `events[0].content`.")
-    hint: str | None = _said("What to do about it.")
+    code: str = said("What is wrong, for programs: it stays the same.")
+    message: str = said("What is wrong, for people.")
+    place: str | None = said("Where in the input, such as `events[0].content`.")
+    hint: str | None = said("What to do about it.")
 
 
 @strawberry.interface(description="Why nothing was done.")
 class Error:
-    message: str = _said("All problems in one line.")
-    problems: list[Problem] = _said("Every problem that was found.")
+    message: str = said("All problems in one line.")
+    problems: list[Problem] = said("Every problem that was found.")
 
 
 def _error(name: str, description: str) -> type[Error]:
@@ -187,7 +183,7 @@ def _payload(name: str, subject: Subject | None) -> type[Receipt]:
     members: dict[str, Any] = {"__annotations__": {}}
     if subject:
         members["__annotations__"][subject.field] = subject.type
-        members[subject.field] = _said(subject.description)
+        members[subject.field] = said(subject.description)
     return strawberry.type(type(f"{name}Payload", (Receipt,), members), description="What was written, and where.")
 
 

@@ -8,12 +8,12 @@ from strawberry import Info
 
 from engine import identities
 from engine.decide.streams import stream_scope
-from engine.reader import Hit
 from memql.errors import Refusal, not_found
 from server.answers import Answer
-from server.arguments import AS_OF, AT_LEAST, VALID_AT, As, AsOf, AtLeast, Id, Valid, cursor_of, when
+from server.arguments import As, AtLeast, Id, Valid, cursor_of, when
 from server.context import Context, When
 from server.cursors import Cursor
+from server.search import SearchConnection, find
 from server.selection import Want, wanted
 from server.types import (
     After,
@@ -26,10 +26,8 @@ from server.types import (
     Item,
     Kinds,
     Memory,
-    Moment,
     Node,
     Position,
-    SearchConnection,
     Task,
 )
 
@@ -40,17 +38,6 @@ Name = Annotated[str, strawberry.argument(description="Its name or an alias, in 
 StreamName = Annotated[
     str | None, strawberry.argument(description="Only events of this stream, by id or name; absent: of all.")
 ]
-
-
-@strawberry.input(description="What to search for, and how.")
-class SearchInput:
-    text: str = strawberry.field(description="Words, a question or a whole passage; any of its words may match.")
-    kinds: list[str] | None = strawberry.field(default=None, description="Only items of these kinds; absent: of all.")
-    as_of: AsOf | None = strawberry.field(default=None, description=AS_OF)
-    valid_at: Moment | None = strawberry.field(default=None, description=VALID_AT)
-    at_least: Position | None = strawberry.field(default=None, description=AT_LEAST)
-    first: int = strawberry.field(default=10, description="How many at most; `limits.read_rows` bounds it.")
-    after: str | None = strawberry.field(default=None, description="The cursor behind which the page begins.")
 
 
 # Single ones
@@ -140,30 +127,6 @@ def _stream_root(answer: Answer, stream: str) -> int | Refusal:
     return root if reader.lasting([root] if root else []) else not_found("stream", stream, "stream")
 
 
-# Search
-
-
-Search = Annotated[SearchInput, strawberry.argument(name="input", description="What to search for, and how.")]
-
-
-async def _search(info: Told, input_: Search) -> Any:
-    wants, after, first = wanted(info._raw_info), cursor_of(input_.after), input_.first
-
-    def ask(answer: Answer) -> SearchConnection:
-        answer.needs(answer.page_limit(first + (after.seen if after else 0)), None)
-        limit = 1 if answer.refusal else first + (after.seen if after else 0) + 1
-        hits = answer.needs(answer.reader.search_text(input_.text, answer.known_kinds(input_.kinds), limit), [])
-        return answer.ranked([hit for hit in hits if _behind(hit, after)], first, after, wants)
-
-    asked = when(input_.as_of, input_.valid_at, input_.at_least, after)
-    return await info.context.read(ask, asked, needs=("texts",))
-
-
-def _behind(hit: Hit, after: Cursor | None) -> bool:
-    """Whether a hit stands behind the cursor's: the better first, and equal ones by dense id."""
-    return after is None or (-hit.score, hit.item.dense) > (-after.score, after.row)
-
-
 async def _position(info: Told) -> Any:
     return await info.context.read(lambda answer: answer.reader.position, When())
 
@@ -194,6 +157,7 @@ class Query:
     tasks: Connection[Task] = strawberry.field(resolver=_page_of("Task"), description=f"Tasks, {_ORDER}")
     entities: Connection[Entity] = strawberry.field(resolver=_page_of("Entity"), description=f"Entities, {_ORDER}")
     search: SearchConnection = strawberry.field(
-        resolver=_search, description="What fits some words best, with the events that it comes from."
+        resolver=find,
+        description="What fits a text best, by words and by meaning, with the events that it comes from.",
     )
     position: Position = strawberry.field(resolver=_position, description="The position that the tenant has reached.")

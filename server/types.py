@@ -84,12 +84,7 @@ class Status(Enum):
     ABANDONED = _value("abandoned", "Given up.")
 
 
-@strawberry.enum(description="The model that finds by meaning.")
-class Embedder(Enum):
-    NONE = _value("none", "There is none: search finds by words alone.")
-
-
-def _said(description: str) -> Any:
+def said(description: str) -> Any:
     """A field that is simply there."""
     return strawberry.field(description=description)
 
@@ -102,19 +97,19 @@ Way = Annotated[Direction, strawberry.argument(description="Which way to follow 
 Kinds = Annotated[list[str] | None, strawberry.argument(description="Only of these kinds; absent: of all.")]
 
 
-def _beside(root: Any, info: Told) -> Any:
+def gathered(root: Any, info: Told) -> Any:
     """What was read together with the object for the field at hand."""
     return root.beside[path_of(info.path)]
 
 
-def _page_beside(
+def _gathered_page(
     root: Any, info: Told, direction: Way = Direction.ANY, kinds: Kinds = None, first: First = 20, after: After = None
 ) -> Any:
     """The arguments were heeded when the page was read."""
     return root.beside[path_of(info.path)]
 
 
-def _named_beside(root: Any, info: Told) -> Any:
+def gathered_once(root: Any, info: Told) -> Any:
     """The same wherever it is asked for."""
     return root.beside[info.field_name]
 
@@ -124,132 +119,132 @@ def _named_beside(root: Any, info: Told) -> Any:
 
 @strawberry.interface(description="Anything with an id.")
 class Node:
-    id: strawberry.ID = _said("Stable for good: corrections make versions, not new ids.")
+    id: strawberry.ID = said("Stable for good: corrections make versions, not new ids.")
 
 
 @strawberry.interface(description="Anything that is remembered, in the version that was read.")
 class Item(Node):
-    kind: str = _said("Memory, Event and so on, or a kind of the tenant's own.")
-    version: int = _said("1 for what was first recorded; each correction adds one.")
-    labels: list[str] = _said("Labels, as they were given.")
-    owner: str = _said("The principal whose it is.")
-    domain: Domain = _said("Whose business it is.")
-    valid_from: Moment = _said("From when it is true in the world.")
-    valid_to: Moment | None = _said("Until when it is true; null while no end is known.")
-    recorded_at: Moment = _said("When this version was recorded.")
-    retired_at: Moment | None = _said("When this version was followed by another or retired; null while it is current.")
-    erased: bool = _said("Whether its content was removed for good; what is left says only that there was an item.")
-    properties: JSON = _said("All that was recorded with it, by name; times are ISO 8601 text.")
+    kind: str = said("Memory, Event and so on, or a kind of the tenant's own.")
+    version: int = said("1 for what was first recorded; each correction adds one.")
+    labels: list[str] = said("Labels, as they were given.")
+    owner: str = said("The principal whose it is.")
+    domain: Domain = said("Whose business it is.")
+    valid_from: Moment = said("From when it is true in the world.")
+    valid_to: Moment | None = said("Until when it is true; null while no end is known.")
+    recorded_at: Moment = said("When this version was recorded.")
+    retired_at: Moment | None = said("When this version was followed by another or retired; null while it is current.")
+    erased: bool = said("Whether its content was removed for good; what is left says only that there was an item.")
+    properties: JSON = said("All that was recorded with it, by name; times are ISO 8601 text.")
     beside: Private[Mapping[Path, Any]]
 
     history: list["Item"] = strawberry.field(
-        resolver=_beside, description="All its versions that were known at the position, the oldest first."
+        resolver=gathered, description="All its versions that were known at the position, the oldest first."
     )
     relations: "RelationConnection" = strawberry.field(
-        resolver=_page_beside, description="Its relations, in the order in which they were recorded."
+        resolver=_gathered_page, description="Its relations, in the order in which they were recorded."
     )
     sources: list["Event"] = strawberry.field(
-        resolver=_beside,
+        resolver=gathered,
         description="The events that it was, in the end, derived from, in the order in which they were recorded.",
     )
     provenance: "Provenance" = strawberry.field(
-        resolver=_beside, description="Who recorded this version, by which command, and from what."
+        resolver=gathered, description="Who recorded this version, by which command, and from what."
     )
     ending: "Change | None" = strawberry.field(
-        resolver=_beside, description="Who corrected or retired this version, and why; null while it is current."
+        resolver=gathered, description="Who corrected or retired this version, and why; null while it is current."
     )
 
 
 @strawberry.type(description="What was done to an item or a relation, from the journal's own record of it.")
 class Change:
-    actor: str = _said("The principal who asked for it.")
-    command: str = _said("What was asked: Remember, RecordEvents, ReviseItem and so on.")
-    reason: str | None = _said("Why, in the words of whoever asked; null where none were given.")
-    recorded_at: Moment = _said("When it was recorded.")
-    position: Position = _said("Where the record stands in the journal.")
+    actor: str = said("The principal who asked for it.")
+    command: str = said("What was asked: Remember, RecordEvents, ReviseItem and so on.")
+    reason: str | None = said("Why, in the words of whoever asked; null where none were given.")
+    recorded_at: Moment = said("When it was recorded.")
+    position: Position = said("Where the record stands in the journal.")
 
 
 @strawberry.type(description="How a version of an item came to be.")
 class Provenance(Change):
-    derived_from: list[Item] = _said("What the item was made from: the ends of its DERIVED_FROM relations.")
+    derived_from: list[Item] = said("What the item was made from: the ends of its DERIVED_FROM relations.")
 
 
 @strawberry.type(description="One session's events, in order.")
 class Stream(Item):
-    name: str | None = _said("What callers call it; null when erased.")
-    external_key: str | None = _said("Its name in another system.")
-    metadata: JSON | None = _said("Whatever came with it.")
+    name: str | None = said("What callers call it; null when erased.")
+    external_key: str | None = said("Its name in another system.")
+    metadata: JSON | None = said("Whatever came with it.")
 
 
 @strawberry.type(description="What was said or done, as it came. Events never change.")
 class Event(Item):
-    content: str | None = _said("What was said or done; null when erased.")
-    role: str | None = _said("The part its author played: user, assistant, tool and so on.")
-    author: str | None = _said("Who said or did it.")
-    importance: float | None = _said("From 0 to 1.")
-    reply_to: strawberry.ID | None = _said("The event that it answers.")
-    external_key: str | None = _said("Its name in another system.")
-    metadata: JSON | None = _said("Whatever came with it.")
-    stream: Stream = strawberry.field(resolver=_beside, description="The stream that it is part of.")
+    content: str | None = said("What was said or done; null when erased.")
+    role: str | None = said("The part its author played: user, assistant, tool and so on.")
+    author: str | None = said("Who said or did it.")
+    importance: float | None = said("From 0 to 1.")
+    reply_to: strawberry.ID | None = said("The event that it answers.")
+    external_key: str | None = said("Its name in another system.")
+    metadata: JSON | None = said("Whatever came with it.")
+    stream: Stream = strawberry.field(resolver=gathered, description="The stream that it is part of.")
 
 
 @strawberry.type(description="A stable fact or procedure.")
 class Memory(Item):
-    text: str | None = _said("What is remembered; null when erased.")
-    author: str | None = _said("Who said or did it.")
-    category: str | None = _said("What sort of memory it is.")
-    tags: list[str] = _said("Words to find it by.")
-    importance: float | None = _said("From 0 to 1.")
-    confidence: float | None = _said("How sure it is, from 0 to 1.")
-    external_key: str | None = _said("Its name in another system.")
-    metadata: JSON | None = _said("Whatever came with it.")
+    text: str | None = said("What is remembered; null when erased.")
+    author: str | None = said("Who said or did it.")
+    category: str | None = said("What sort of memory it is.")
+    tags: list[str] = said("Words to find it by.")
+    importance: float | None = said("From 0 to 1.")
+    confidence: float | None = said("How sure it is, from 0 to 1.")
+    external_key: str | None = said("Its name in another system.")
+    metadata: JSON | None = said("Whatever came with it.")
     stream: Stream | None = strawberry.field(
-        resolver=_beside, description="The stream of the event that it keeps; null where it keeps none."
+        resolver=gathered, description="The stream of the event that it keeps; null where it keeps none."
     )
 
 
 @strawberry.type(description="A theme or conclusion over memories.")
 class Insight(Item):
-    text: str | None = _said("What was concluded; null when erased.")
-    category: str | None = _said("What sort of insight it is.")
-    tags: list[str] = _said("Words to find it by.")
-    confidence: float | None = _said("How sure it is, from 0 to 1.")
-    external_key: str | None = _said("Its name in another system.")
-    metadata: JSON | None = _said("Whatever came with it.")
+    text: str | None = said("What was concluded; null when erased.")
+    category: str | None = said("What sort of insight it is.")
+    tags: list[str] = said("Words to find it by.")
+    confidence: float | None = said("How sure it is, from 0 to 1.")
+    external_key: str | None = said("Its name in another system.")
+    metadata: JSON | None = said("Whatever came with it.")
 
 
 @strawberry.type(description="What someone wants to reach.")
 class Goal(Item):
-    title: str | None = _said("The goal in one line; null when erased.")
-    description: str | None = _said("The goal at length.")
-    status: Status | None = _said("How far it is; null when erased.")
-    priority: int | None = _said("The higher, the sooner.")
-    progress: float | None = _said("From 0 to 1.")
-    due_at: Moment | None = _said("By when it should be reached.")
-    external_key: str | None = _said("Its name in another system.")
-    metadata: JSON | None = _said("Whatever came with it.")
+    title: str | None = said("The goal in one line; null when erased.")
+    description: str | None = said("The goal at length.")
+    status: Status | None = said("How far it is; null when erased.")
+    priority: int | None = said("The higher, the sooner.")
+    progress: float | None = said("From 0 to 1.")
+    due_at: Moment | None = said("By when it should be reached.")
+    external_key: str | None = said("Its name in another system.")
+    metadata: JSON | None = said("Whatever came with it.")
 
 
 @strawberry.type(description="A step towards a goal.")
 class Task(Item):
-    title: str | None = _said("The task in one line; null when erased.")
-    description: str | None = _said("The task at length.")
-    status: Status | None = _said("How far it is; null when erased.")
-    priority: int | None = _said("The higher, the sooner.")
-    progress: float | None = _said("From 0 to 1.")
-    due_at: Moment | None = _said("By when it should be done.")
-    result: str | None = _said("What came of it.")
-    external_key: str | None = _said("Its name in another system.")
-    metadata: JSON | None = _said("Whatever came with it.")
+    title: str | None = said("The task in one line; null when erased.")
+    description: str | None = said("The task at length.")
+    status: Status | None = said("How far it is; null when erased.")
+    priority: int | None = said("The higher, the sooner.")
+    progress: float | None = said("From 0 to 1.")
+    due_at: Moment | None = said("By when it should be done.")
+    result: str | None = said("What came of it.")
+    external_key: str | None = said("Its name in another system.")
+    metadata: JSON | None = said("Whatever came with it.")
 
 
 @strawberry.type(description="A person, place, organisation or thing that memories mention.")
 class Entity(Item):
-    name: str | None = _said("What it is called; null when erased.")
-    category: str | None = _said("What sort of thing it is.")
-    aliases: list[str] = _said("What else it is called.")
-    external_key: str | None = _said("Its name in another system.")
-    metadata: JSON | None = _said("Whatever came with it.")
+    name: str | None = said("What it is called; null when erased.")
+    category: str | None = said("What sort of thing it is.")
+    aliases: list[str] = said("What else it is called.")
+    external_key: str | None = said("Its name in another system.")
+    metadata: JSON | None = said("Whatever came with it.")
 
 
 @strawberry.type(description="An item of a kind that the tenant declared itself; what it says is in `properties`.")
@@ -265,24 +260,24 @@ ITEMS: Mapping[str, type[Item]] = {
 
 @strawberry.type(description="A typed, weighted relation between two items, in the version that was read.")
 class Relation(Node):
-    kind: str = _said("DERIVED_FROM, MENTIONS and so on, or a kind of the tenant's own.")
-    version: int = _said("1 for what was first recorded; each correction adds one.")
-    weight: float = _said("How strong it is, from 0 to 1.")
-    source: Item = _said("Where it starts.")
-    target: Item = _said("Where it leads.")
-    read_version: int | None = _said("For DERIVED_FROM: the version of the target that was read.")
-    valid_from: Moment = _said("From when it is true in the world.")
-    valid_to: Moment | None = _said("Until when it is true; null while no end is known.")
-    recorded_at: Moment = _said("When this version was recorded.")
-    retired_at: Moment | None = _said("When this version was followed by another or retired; null while it is current.")
-    properties: JSON = _said("All that was recorded with it, by name; times are ISO 8601 text.")
+    kind: str = said("DERIVED_FROM, MENTIONS and so on, or a kind of the tenant's own.")
+    version: int = said("1 for what was first recorded; each correction adds one.")
+    weight: float = said("How strong it is, from 0 to 1.")
+    source: Item = said("Where it starts.")
+    target: Item = said("Where it leads.")
+    read_version: int | None = said("For DERIVED_FROM: the version of the target that was read.")
+    valid_from: Moment = said("From when it is true in the world.")
+    valid_to: Moment | None = said("Until when it is true; null while no end is known.")
+    recorded_at: Moment = said("When this version was recorded.")
+    retired_at: Moment | None = said("When this version was followed by another or retired; null while it is current.")
+    properties: JSON = said("All that was recorded with it, by name; times are ISO 8601 text.")
     beside: Private[Mapping[str, Any]]
 
     provenance: Change = strawberry.field(
-        resolver=_named_beside, description="Who recorded this version, and by which command."
+        resolver=gathered_once, description="Who recorded this version, and by which command."
     )
     ending: Change | None = strawberry.field(
-        resolver=_named_beside, description="Who changed or retired this version; null while it is current."
+        resolver=gathered_once, description="Who changed or retired this version; null while it is current."
     )
 
 
@@ -293,57 +288,36 @@ T = TypeVar("T", bound=Item)
 
 @strawberry.type(description="Where a page ends, and whether there is more.")
 class PageInfo:
-    has_next_page: bool = _said("Whether more follows.")
-    has_previous_page: bool = _said("Whether the page was asked for behind a cursor.")
-    start_cursor: str | None = _said("The cursor of the first row.")
-    end_cursor: str | None = _said("The cursor of the last row: `after` for the next page.")
+    has_next_page: bool = said("Whether more follows.")
+    has_previous_page: bool = said("Whether the page was asked for behind a cursor.")
+    start_cursor: str | None = said("The cursor of the first row.")
+    end_cursor: str | None = said("The cursor of the last row: `after` for the next page.")
 
 
 @strawberry.type(description="One row of a page.")
 class Edge(Generic[T]):
-    cursor: str = _said("This row's cursor.")
-    node: T = _said("The item.")
+    cursor: str = said("This row's cursor.")
+    node: T = said("The item.")
 
 
 @strawberry.type(description="A page, in the order in which things were recorded.")
 class Connection(Generic[T]):
-    edges: list[Edge[T]] = _said("The rows with their cursors.")
-    nodes: list[T] = _said("The rows without them.")
-    page_info: PageInfo = _said("Where the page ends.")
-    position: Position = _said("The position that was read; the pages behind this one are read at the same.")
+    edges: list[Edge[T]] = said("The rows with their cursors.")
+    nodes: list[T] = said("The rows without them.")
+    page_info: PageInfo = said("Where the page ends.")
+    position: Position = said("The position that was read; the pages behind this one are read at the same.")
 
 
 @strawberry.type(description="One relation of an item.")
 class RelationEdge:
-    cursor: str = _said("This row's cursor.")
-    node: Relation = _said("The relation.")
-    other: Item = _said("The item at its other end.")
+    cursor: str = said("This row's cursor.")
+    node: Relation = said("The relation.")
+    other: Item = said("The item at its other end.")
 
 
 @strawberry.type(description="A page of an item's relations.")
 class RelationConnection:
-    edges: list[RelationEdge] = _said("The relations with their cursors and other ends.")
-    nodes: list[Relation] = _said("The relations alone.")
-    page_info: PageInfo = _said("Where the page ends.")
-    total_count: int = _said("How many there are on all pages.")
-
-
-@strawberry.type(description="One item that a search found.")
-class SearchEdge:
-    cursor: str = _said("This row's cursor.")
-    score: float = _said("How well it fits; to be compared within one answer only.")
-    node: Item = _said("The item, in the version that was found.")
-    beside: Private[Mapping[Path, Any]]
-    sources: list[Event] = strawberry.field(
-        resolver=_beside,
-        description="The events that it was, in the end, derived from; for an event, the event itself.",
-    )
-
-
-@strawberry.type(description="What a search found, the best first.")
-class SearchConnection:
-    edges: list[SearchEdge] = _said("The rows.")
-    nodes: list[Item] = _said("The items alone.")
-    page_info: PageInfo = _said("Where the page ends.")
-    position: Position = _said("The position that was read; the pages behind this one are read at the same.")
-    embedder: Embedder = _said("The model that took part.")
+    edges: list[RelationEdge] = said("The relations with their cursors and other ends.")
+    nodes: list[Relation] = said("The relations alone.")
+    page_info: PageInfo = said("Where the page ends.")
+    total_count: int = said("How many there are on all pages.")

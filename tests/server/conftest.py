@@ -9,11 +9,18 @@ from typing import Any
 import httpx
 import pytest
 import structlog
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from engine.clock import SystemClock
+from engine.commands import Principal
+from engine.embed import Embedder
 from engine.tenants import Tenants
-from server.app import make_app
-from server.settings import Settings
+from server.app import Requests, make_app
+from server.context import Desk
+from server.endpoint import Endpoint
+from server.settings import RequestLimits, Settings
 
 
 class Caller:
@@ -22,6 +29,13 @@ class Caller:
     def __init__(self, http: httpx.AsyncClient, tenants: Tenants) -> None:
         self.http = http
         self.tenants = tenants
+
+    def acting_as(self, by: Principal) -> "Caller":
+        """The same server as it answers somebody else."""
+        endpoint = Endpoint(Desk(self.tenants), by, "default", RequestLimits())
+        app = Starlette(routes=[Route("/graphql", endpoint)], middleware=[Middleware(Requests, clock=SystemClock())])
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        return Caller(httpx.AsyncClient(transport=transport, base_url="http://localhost"), self.tenants)
 
     async def post(self, query: str, tenant: str | None = None, /, **variables: Any) -> httpx.Response:
         headers = {"x-memql-tenant": tenant} if tenant else {}
@@ -79,9 +93,9 @@ def serving(tmp_path: Path) -> Callable[..., Any]:
     """Opens a server in the test's folder, with settings of the test's own."""
 
     @asynccontextmanager
-    async def opened(**settings: Any) -> AsyncIterator[Caller]:
+    async def opened(embedder: Embedder | None = None, **settings: Any) -> AsyncIterator[Caller]:
         told = Settings(data=tmp_path / "data", **settings)
-        tenants = Tenants(told.data, clock=SystemClock(), limits=told.limits)
+        tenants = Tenants(told.data, clock=SystemClock(), limits=told.limits, embedder=embedder)
         app = make_app(told, tenants, SystemClock())
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with AsyncExitStack() as stack:

@@ -216,7 +216,9 @@ RECORD = """
 """
 FIND = """
     query ($text: String!, $atLeast: Position) {
-        search(input: {text: $text, atLeast: $atLeast}) { position edges { node { id } sources { id content } } }
+        search(input: {text: $text, kinds: "Event", atLeast: $atLeast}) {
+            position edges { node { id } sources { id content } }
+        }
     }
 """
 

@@ -1,0 +1,174 @@
+"""The field `search`: what fits a question best, why each hit stands where it does, and where it comes from."""
+
+import zlib
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Annotated, Any, TypeAlias
+
+import numpy as np
+import strawberry
+from strawberry import Info, Private
+
+from engine.rank import Ranking
+from engine.search import question, search
+from memql.errors import over_limit
+from server import cursors
+from server.answers import Answer, page_info
+from server.arguments import AS_OF, AT_LEAST, VALID_AT, AsOf, cursor_of, when
+from server.context import Context
+from server.cursors import Cursor
+from server.selection import Path, Want, inside, wanted
+from server.types import After, Event, Item, Moment, PageInfo, Position, gathered, said
+
+Told: TypeAlias = Info[Context, Any]
+
+KINDS = ("Memory", "Insight", "Goal", "Task")
+"""What is searched unless something else is named: what was made of events, not the events, which say the same."""
+
+_NOTHING = Ranking(np.empty(0, np.int64), np.empty(0), ())
+
+
+@strawberry.input(description="What to search for, and how.")
+class SearchInput:
+    text: str = said("Words, a question or a whole passage; any of its words may match, and what is near in meaning.")
+    kinds: list[str] | None = strawberry.field(
+        default=None, description=f"Only items of these kinds; absent: {', '.join(KINDS[:-1])} and {KINDS[-1]}."
+    )
+    as_of: AsOf | None = strawberry.field(default=None, description=AS_OF)
+    valid_at: Moment | None = strawberry.field(default=None, description=VALID_AT)
+    at_least: Position | None = strawberry.field(default=None, description=AT_LEAST)
+
+
+@strawberry.type(description="What one signal had to say of a hit.")
+class ScorePart:
+    signal: str = said("What was compared, such as words or meaning; or what gave a boost, such as a date that fits.")
+    raw: float = said("The signal's own score: BM25 for words, a cosine for meaning, 0 to 1 for a boost.")
+    rank: int | None = said("The hit's rank by this signal alone, from 1 on; null where it does not match.")
+    weight: float = said("What the normalised score counts for.")
+    normalized: float = said("Standard deviations above the mean of all candidates; of a boost the score itself.")
+    share: float = said("What the signal gave to the hit's score: weight times normalised score.")
+
+
+@strawberry.type(description="Why a hit has its score: the shares of the parts add up to it.")
+class Explanation:
+    parts: list[ScorePart] = said("Every signal of this search, in the same order for every hit.")
+
+
+def _explained(root: Any) -> Explanation:
+    ranking, n = root.place
+    return Explanation(
+        parts=[
+            ScorePart(
+                signal=part.name,
+                raw=float(part.raw[n]),
+                rank=int(part.rank[n]) or None,
+                weight=part.weight,
+                normalized=float(part.z[n]),
+                share=float(part.share[n]),
+            )
+            for part in ranking.parts
+        ]
+    )
+
+
+@strawberry.type(description="One item that a search found.")
+class SearchEdge:
+    cursor: str = said("This row's cursor.")
+    score: float = said("How well it fits; to be compared within one answer only.")
+    node: Item = said("The item, in the version that was found.")
+    beside: Private[Mapping[Path, Any]]
+    place: Private[tuple[Ranking, int]]
+    sources: list[Event] = strawberry.field(
+        resolver=gathered,
+        description="The events that it was, in the end, derived from; for an event, the event itself.",
+    )
+    explanation: Explanation = strawberry.field(resolver=_explained, description="Why it has its score.")
+
+
+@strawberry.type(description="What a search found, the best first: as far as the best by each signal go.")
+class SearchConnection:
+    edges: list[SearchEdge] = said("The rows.")
+    nodes: list[Item] = said("The items alone.")
+    page_info: PageInfo = said("Where the page ends.")
+    position: Position = said("The position that was read; the pages behind this one are read at the same.")
+    embedder: str = said("The model that took part; `none`: found by words alone.")
+    notices: list[str] = said("What did not go as one might expect, such as that no model took part.")
+
+
+Search = Annotated[SearchInput, strawberry.argument(name="input", description="What to search for, and how.")]
+First = Annotated[int, strawberry.argument(description="How many at most; `limits.read_rows` bounds it.")]
+
+
+async def find(info: Told, input_: Search, first: First = 10, after: After = None) -> Any:
+    """What fits best, with all that is asked for beneath it, in one read."""
+    wants, cursor = wanted(info._raw_info), cursor_of(after)
+
+    def ask(answer: Answer) -> SearchConnection:
+        asked = (input_.text, tuple(input_.kinds or KINDS), repr(input_.as_of), input_.valid_at)
+        ranking, start = _ranked(answer, info.context, input_, asked, cursor)
+        return _page(answer, ranking, start, first, zlib.crc32(repr(asked).encode()), cursor is not None, wants)
+
+    at = when(input_.as_of, input_.valid_at, input_.at_least, cursor)
+    return await info.context.read(ask, at, needs=("texts", "vectors"))
+
+
+def _ranked(
+    answer: Answer, context: Context, input_: SearchInput, asked: Hashable, after: Cursor | None
+) -> tuple[Ranking, int]:
+    """The candidates, best first, and the place among them where the page begins."""
+    reader = answer.reader
+    kinds = answer.known_kinds(input_.kinds) or KINDS
+    if len(input_.text) > (most := reader.limits.text_characters):
+        answer.needs(over_limit("text_characters", most, len(input_.text), "text"), None)
+    if after and after.asked != zlib.crc32(repr(asked).encode()):
+        answer.needs(cursors.bad(), None)
+    if answer.refusal:
+        return _NOTHING, 0
+    name = (*context.reading, reader.position, asked)
+    ranking = context.rankings.get(name) if after else None
+    if ranking is None:
+        ranking = answer.needs(search(reader, question(input_.text), reader.scope.of_kind(*kinds)), _NOTHING)
+        context.rankings.keep(name, ranking)
+    if after is None:
+        return ranking, 0
+    (places,) = np.nonzero(ranking.denses == after.row)
+    return ranking, int(places[0]) + 1 if len(places) else after.place
+
+
+def _page(
+    answer: Answer, ranking: Ranking, start: int, first: int, asked: int, after: bool, wants: Sequence[Want]
+) -> SearchConnection:
+    answer.needs(answer.page_limit(first), None)
+    ahead = [] if answer.refusal else list(islice(_shown(answer, ranking, start), first + 1))
+    places, reader, edge_wants = ahead[:first], answer.reader, inside(wants, "edges")
+    states = reader.items(ranking.denses[places].tolist())
+    items = answer.items(states, [*inside(edge_wants, "node"), *inside(wants, "nodes")])
+    besides: list[dict[Path, Any]] = [{} for _ in states]
+    for want in (want for want in edge_wants if want.name == "sources"):
+        found = answer.sources(states, want.inner)
+        for beside, state in zip(besides, states, strict=True):
+            beside[want.path] = found(state)
+    edges = [
+        SearchEdge(
+            cursor=str(Cursor(reader.position, state.dense, n + 1, asked)),
+            score=float(ranking.totals[n]),
+            node=item,
+            beside=beside,
+            place=(ranking, n),
+        )
+        for n, state, item, beside in zip(places, states, items, besides, strict=True)
+    ]
+    return SearchConnection(
+        edges=edges,
+        nodes=items,
+        page_info=page_info([edge.cursor for edge in edges], len(ahead) > first, after),
+        position=Position(reader.position),
+        embedder=ranking.embedder,
+        notices=list(ranking.notices),
+    )
+
+
+def _shown(answer: Answer, ranking: Ranking, start: int) -> Iterator[int]:
+    """The places from there on, but those of what was erased since it was ranked."""
+    erased = answer.reader.scope.columns.erased
+    return (n for n in range(start, len(ranking.denses)) if int(ranking.denses[n]) not in erased)
