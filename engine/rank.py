@@ -1,8 +1,8 @@
 """Ranking: one order out of several signals, and for each hit how much each of them had to say in it.
 
-The candidates are the best of each signal. Every candidate is scored on every signal, no match being 0; the scores of
-a signal become z-scores over the candidates, so that signals of unlike scales can be added; the sum is weighted.
-Equal sums stand in the order of their dense ids.
+Every candidate is scored on every signal, no match being 0; the scores of a signal become z-scores over the
+candidates, so that signals of unlike scales can be added; the sum is weighted. Equal sums stand in the order of their
+dense ids.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,8 +12,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-CANDIDATES = 200
-"""The best of each signal that are considered: they hold 98 % of the evidence of long conversations."""
+CANDIDATES = 100
+"""The best of each way that are considered; of a question their neighbours as well, which makes some 400 of them."""
 
 Dense: TypeAlias = NDArray[np.int64]
 Scores: TypeAlias = NDArray[np.float32]
@@ -21,12 +21,11 @@ Scores: TypeAlias = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One way to tell what fits: the dense ids of what fits best (none: it only scores what others found), and the raw
-    score of any. `weight` is what its z-score counts for in the sum."""
+    """One way to tell what fits: the raw score of any dense ids, no match being 0. `weight` is what its z-score counts
+    for in the sum."""
 
     name: str
     weight: float
-    best: Dense
     scores: Callable[[Dense], Scores]
 
 
@@ -64,9 +63,8 @@ class Ranking:
     notices: tuple[str, ...] = ()
 
 
-def rank(signals: Sequence[Signal], boosts: Sequence[Boost] = ()) -> Ranking:
-    """The candidates of these signals in one order."""
-    candidates = np.unique(np.concatenate([np.empty(0, np.int64), *(signal.best for signal in signals)]))
+def rank(candidates: Dense, signals: Sequence[Signal], boosts: Sequence[Boost] = ()) -> Ranking:
+    """These candidates, each given once, in one order."""
     scored: list[tuple[Signal | Boost, Scores, NDArray[np.float64]]] = []
     for signal in signals:
         raw = signal.scores(candidates)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Way", "question", "search"]
 
-DEPTH = 4_000
+DEPTH = 300
 """The best by words that count, for themselves and as neighbours: what lies deeper has next to no score."""
 AROUND = 0.5
 """How much a neighbour counts beside the memory itself."""
@@ -80,28 +80,30 @@ def _read(reader: "Reader", text: str) -> Question:
 
 
 class _Inquiry:
-    """One search at work: its candidates so far, and the signals that will score all of them."""
+    """One search at work: the best of each way so far, and the signals that will score all candidates."""
 
     def __init__(self, reader: "Reader", keep: Mask, asked: Question | None, most: int) -> None:
         self._reader = reader
         self._keep = keep
         self._question = asked
         self._most = most
+        self._best: list[Dense] = []
         self._signals: list[Signal] = []
-        self._boosts: list[Boost] = []
         self._model = "none"
         self._notices: list[str] = []
         self._neighbours: dict[bytes, tuple[Dense, Dense]] = {}
         self._read_texts: dict[bytes, list[str]] = {}
+        self._read_rows: dict[bytes, tuple[Vector, Vector]] = {}
 
     # Ways
 
     def by_words(self, way: Way) -> None:
         assert isinstance(way.to, str)
-        texts, asked = self._reader.texts, self._question
+        texts, asked, words = self._reader.texts, self._question, way.to
         if asked is None:
-            best, _ = texts.search(way.to, keep=self._keep, limit=self._most)
-            self._signals.append(Signal("words", way.weight, best, lambda denses: texts.scores(str(way.to), denses)))
+            best, _ = texts.search(words, keep=self._keep, limit=self._most)
+            self._best.append(best)
+            self._signals.append(Signal("words", way.weight, lambda denses: texts.scores(words, denses)))
             return
         best, scores = texts.search(asked.bare, keep=self._keep, limit=max(DEPTH, self._most))
         own = _lookup(best, scores)
@@ -114,8 +116,9 @@ class _Inquiry:
                 beside = _lookup(*texts.search(asked.bare, keep=self._context(), limit=DEPTH))
             return own(denses) + np.float32(AROUND) * (beside(before) + beside(behind))
 
-        self._signals.append(Signal("words", way.weight * WEIGHTS["words"], self._near(best), around))
-        self._signals.append(Signal("stream", WEIGHTS["stream"], _NONE, self._streams(best, scores)))
+        self._best.append(best[: self._most])
+        self._signals.append(Signal("words", way.weight * WEIGHTS["words"], around))
+        self._signals.append(Signal("stream", WEIGHTS["stream"], self._streams(best, scores)))
 
     def by_meaning(self, way: Way) -> Refusal | None:
         vector = self._vector(way.to)
@@ -123,18 +126,18 @@ class _Inquiry:
             return None
         if isinstance(vector, Refusal):
             return vector
-        vectors, model = self._reader.vectors, self._model
-        found = vectors.search(model, vector, keep=self._keep, limit=self._most)
+        found = self._reader.vectors.search(self._model, vector, keep=self._keep, limit=self._most)
         if isinstance(found, Refusal):
             return found
-        direction = vector / np.linalg.norm(vector)
+        self._best.append(found[0])
+        direction: Vector = vector / np.linalg.norm(vector)
         if self._question is None:
-            self._signals.append(Signal("meaning", way.weight, found[0], lambda denses: self._rows(denses) @ direction))
+            self._signals.append(Signal("meaning", way.weight, lambda denses: self._rows(denses) @ direction))
             return None
-        best, weight = self._near(found[0]), way.weight
+        own, around = way.weight * WEIGHTS["meaning"], way.weight * WEIGHTS["meaning around"]
         self._signals += [
-            Signal("meaning", weight * WEIGHTS["meaning"], best, lambda denses: self._rows(denses) @ direction),
-            Signal("meaning around", weight * WEIGHTS["meaning around"], _NONE, lambda d: self._mean(d) @ direction),
+            Signal("meaning", own, lambda denses: self._with_means(denses)[0] @ direction),
+            Signal("meaning around", around, lambda denses: self._with_means(denses)[1] @ direction),
         ]
         return None
 
@@ -142,16 +145,20 @@ class _Inquiry:
         width = next((width for model, width in self._reader.vectors.spaces() if model == self._model), 0)
         return self._reader.vectors.rows(self._model, width, denses)
 
-    def _mean(self, denses: Dense) -> Vector:
-        """The vectors averaged with their neighbours', of length one."""
+    def _with_means(self, denses: Dense) -> tuple[Vector, Vector]:
+        """The vectors, and the same averaged with their neighbours', of length one."""
+        if (known := self._read_rows.get(denses.tobytes())) is not None:
+            return known
         before, behind = self._beside(denses)
-        pool, places = np.unique(np.concatenate([denses, before, behind]), return_inverse=True)
+        pool = np.unique(np.concatenate([denses, before, behind]))
         rows = self._rows(pool)
-        own, left, right = (rows[part] for part in np.split(places, 3))
-        mean = own + np.float32(AROUND) * (left + right)
+        own = rows[np.searchsorted(pool, denses)]
+        beside = rows[np.searchsorted(pool, before)] + rows[np.searchsorted(pool, behind)]
+        mean = own + np.float32(AROUND) * beside
         lengths = np.sqrt(np.einsum("ij,ij->i", mean, mean))
-        unit: Vector = (mean / np.where(lengths > 0, lengths, 1)[:, None]).astype(np.float32)
-        return unit
+        mean /= np.where(lengths > 0, lengths, np.float32(1))[:, None]
+        self._read_rows[denses.tobytes()] = own, mean
+        return own, mean
 
     def _vector(self, to: str | Vector) -> Vector | Refusal | None:
         """The vector to seek by; None where there is none, which is then said."""
@@ -188,9 +195,11 @@ class _Inquiry:
         given = denses[denses > 0]
         return bool((given < len(self._keep)).all() and self._keep[given].all())
 
-    def _near(self, denses: Dense) -> Dense:
-        """These, the best alone, and their neighbours: the candidates."""
-        best = denses[: self._most]
+    def _candidates(self) -> Dense:
+        """The best of each way; of a question their neighbours as well, where the filter keeps them."""
+        best = np.unique(np.concatenate([_NONE, *self._best]))
+        if self._question is None:
+            return best
         pool = np.unique(np.concatenate([best, *self._beside(best)]))
         pool = pool[(pool > 0) & (pool < len(self._keep))]
         kept: Dense = pool[self._keep[pool]]
@@ -226,18 +235,17 @@ class _Inquiry:
 
     # Boosts
 
-    def _boost(self, asked: Question) -> None:
-        columns = self._reader.scope.columns
+    def _boosts(self, asked: Question) -> list[Boost]:
+        boosts, columns = [], self._reader.scope.columns
         if asked.speakers:
-            codes = np.array(sorted(asked.speakers))
-            self._boosts.append(
-                Boost("speaker", BOOSTS["speaker"], lambda d: np.isin(columns.column("author")[d], codes))
-            )
+            authors, codes = columns.column("author"), sorted(asked.speakers)
+            boosts.append(Boost("speaker", BOOSTS["speaker"], lambda denses: np.isin(authors[denses], codes)))
         if asked.asked:
-            self._boosts.append(Boost("said then", BOOSTS["said then"], lambda denses: self._said(asked, denses)))
-            self._boosts.append(Boost("about then", BOOSTS["about then"], lambda denses: self._about(asked, denses)))
+            boosts.append(Boost("said then", BOOSTS["said then"], lambda denses: self._said(asked, denses)))
+            boosts.append(Boost("about then", BOOSTS["about then"], lambda denses: self._about(asked, denses)))
         if asked.when:
-            self._boosts.append(Boost("when", BOOSTS["when"], lambda d: [says_when(text) for text in self._texts(d)]))
+            boosts.append(Boost("when", BOOSTS["when"], lambda d: [says_when(text) for text in self._texts(d)]))
+        return boosts
 
     def _said(self, asked: Question, denses: Dense) -> list[float]:
         moments = self._reader.scope.columns.column("valid_from")[denses].tolist()
@@ -266,11 +274,10 @@ class _Inquiry:
     # The end
 
     def ranking(self) -> Ranking | Refusal:
-        if self._question:
-            self._boost(self._question)
+        boosts = self._boosts(self._question) if self._question else []
+        found = rank(self._candidates(), self._signals, boosts)
         if self._reader.overdue():
             return self._reader.late()
-        found = rank(self._signals, self._boosts)
         return replace(found, embedder=self._model, notices=tuple(dict.fromkeys(self._notices)))
 
 

@@ -274,8 +274,7 @@ def _fetched(dense: Dense, table: Table, query: Query, at: Offsets) -> Scores:
 
 def _scores(view: View, query: Query, denses: Dense) -> Scores:
     scores = np.zeros(len(denses), np.float32)
-    at = np.searchsorted(view.dense, denses)
-    known = np.isin(denses, view.dense)
+    at, known = _places(view, denses)
     held = known & (at >= view.below)
     scores[held] = exact(view.held, at[held] - view.below, query)
     below = known & (at < view.below)
@@ -285,10 +284,17 @@ def _scores(view: View, query: Query, denses: Dense) -> Scores:
     return scores
 
 
+def _places(view: View, denses: Dense) -> tuple[Offsets, Mask]:
+    """Where each of these is, and whether it is there at all."""
+    if not len(view.dense):
+        return np.zeros(len(denses), np.intp), np.zeros(len(denses), np.bool_)
+    at = np.searchsorted(view.dense, denses)
+    return at, view.dense[np.minimum(at, len(view.dense) - 1)] == denses
+
+
 def _rows(view: View, denses: Dense, width: int) -> Rows:
     rows = np.zeros((len(denses), width), np.float32)
-    at = np.searchsorted(view.dense, denses)
-    known = np.isin(denses, view.dense)
+    at, known = _places(view, denses)
     held = known & (at >= view.below)
     rows[held] = view.held[at[held] - view.below]
     below = known & (at < view.below)

@@ -1,5 +1,6 @@
 """Ranking, times in words and questions: the pure parts of search."""
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -15,11 +16,15 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 THURSDAY = int((datetime(2023, 8, 17, 10, tzinfo=UTC) - EPOCH) / timedelta(microseconds=1))
 
 
-def signal(name: str, weight: float, scores: dict[int, float], best: list[int] | None = None) -> Signal:
+def signal(name: str, weight: float, scores: dict[int, float]) -> Signal:
     def of(denses: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Scores:
         return np.array([scores.get(dense, 0) for dense in denses.tolist()], np.float32)
 
-    return Signal(name, weight, np.array(list(scores) if best is None else best, np.int64), of)
+    return Signal(name, weight, of)
+
+
+def ranked(*signals: Signal, of: Iterable[int], boosts: Sequence[Boost] = ()) -> Ranking:
+    return rank(np.array(sorted(set(of)), np.int64), signals, boosts)
 
 
 def days(found: list[Span]) -> list[tuple[str, str]]:
@@ -34,7 +39,7 @@ def days(found: list[Span]) -> list[tuple[str, str]]:
 
 def test_every_candidate_is_scored_on_every_signal() -> None:
     """What only one signal names is scored 0 by the others, and the z-scores of each signal sum to nothing."""
-    found = rank([signal("words", 1, {1: 3, 2: 1}), signal("meaning", 0.5, {2: 0.9, 3: 0.8})])
+    found = ranked(signal("words", 1, {1: 3, 2: 1}), signal("meaning", 0.5, {2: 0.9, 3: 0.8}), of=[1, 2, 3])
     assert sorted(found.denses.tolist()) == [1, 2, 3]
     words, meaning = found.parts
     assert dict(zip(found.denses.tolist(), words.raw.tolist(), strict=True)) == {1: 3, 2: 1, 3: 0}
@@ -52,7 +57,7 @@ def test_shares_add_up_to_the_total_and_order_is_total(
     """Whatever the scores: totals fall, equal ones rise by dense id, and the shares of a row are its total."""
     signals = [signal(f"s{number}", 1 / (number + 1), world) for number, world in enumerate(worlds)]
     boost = Boost("boost", 2.0, lambda denses: [matches.get(dense, 0.0) for dense in denses.tolist()])
-    found = rank(signals, [boost])
+    found = ranked(*signals, of=[dense for world in worlds for dense in world], boosts=[boost])
     assert np.allclose(sum(part.share for part in found.parts), found.totals)
     pairs = list(zip((-found.totals).tolist(), found.denses.tolist(), strict=True))
     assert pairs == sorted(pairs)
@@ -60,15 +65,15 @@ def test_shares_add_up_to_the_total_and_order_is_total(
 
 def test_a_signal_without_spread_says_nothing() -> None:
     """Where all candidates score alike, a signal moves none of them, and dense ids decide."""
-    found: Ranking = rank([signal("words", 1, {5: 2, 3: 2, 9: 2})])
+    found = ranked(signal("words", 1, {5: 2, 3: 2, 9: 2}), of=[5, 3, 9])
     assert found.denses.tolist() == [3, 5, 9]
     assert found.totals.tolist() == [0, 0, 0]
 
 
 def test_no_candidates_are_no_rows() -> None:
     """Nothing found is an empty ranking, not an error."""
-    assert rank([signal("words", 1, {})]).denses.tolist() == []
-    assert rank([]).denses.tolist() == []
+    assert ranked(signal("words", 1, {}), of=[]).denses.tolist() == []
+    assert ranked(of=[3, 1]).denses.tolist() == [1, 3]
 
 
 @pytest.mark.parametrize(

@@ -105,8 +105,8 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def part(ranking: Ranking, name: str) -> list[float]:
-    (found,) = [each.raw.tolist() for each in ranking.parts if each.name == name]
-    return found
+    raw: list[float] = next(each.raw for each in ranking.parts if each.name == name).tolist()
+    return raw
 
 
 def test_one_way_ranks_by_that_alone(world: World) -> None:
