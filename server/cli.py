@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from server import __version__, importing, upkeep
+from server import __version__, asking, importing, upkeep
 from server.options import Config, Data, Host, Others, Port, settle, stop, tilde
 from server.tables import show
 
@@ -123,6 +123,7 @@ def schema() -> None:
 
 
 app.add_typer(importing.app)
+app.add_typer(asking.app)
 app.add_typer(upkeep.app)
 
 

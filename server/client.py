@@ -36,6 +36,9 @@ _REASONS: Mapping[str, Reason] = {
 }
 """The types of GraphQL that say why nothing was done."""
 
+PATIENT = frozenset({"NOT_YET", "STORE_BEHIND", "STORE_REBUILDING"})
+"""What is said of a tenant that will get there by itself."""
+
 FAULTS = "__typename ... on Error { problems { code message place hint } }"
 """What to ask of an answer that may be an error; `refused` reads it."""
 

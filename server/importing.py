@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import typer
 
-from server.options import Config, Data, Exit, OneTenant, Others, Url, settle, stop
+from server.options import Config, Data, Exit, OneTenant, Others, Url, reached, settle, stop
 from server.tables import Format, plain, show
 
 if TYPE_CHECKING:
     from engine.limits import Limits
+    from memql.errors import Refusal
     from server.client import Client
     from server.intake import Count
     from server.settings import Loaded
@@ -91,10 +92,12 @@ def import_(
             show(rows, form, ("file", "events", "entities", "streams", "refused"))
             raise typer.Exit(Exit.PARTLY if any(row["refused"] for row in rows) else Exit.OK)
         try:
-            rows = asyncio.run(_recorded(loaded, url, tenant, chosen, owner, domain.upper(), strict, wait))
+            rows, late = asyncio.run(_recorded(loaded, url, tenant, chosen, owner, domain.upper(), strict, wait))
         except KeyboardInterrupt:
             stop(["INTERRUPTED: what was recorded stays; the same command goes on from there"])
     show(rows, form, COLUMNS)
+    if late:
+        stop(late.problems)
     raise typer.Exit(Exit.PARTLY if any(row["refused"] for row in rows) else Exit.OK)
 
 
@@ -238,15 +241,13 @@ async def _recorded(
     domain: str,
     strict: bool,
     wait: bool | None,
-) -> list[dict[str, Any]]:
-    from memql.errors import Refusal
-    from server.client import reach
+) -> "tuple[list[dict[str, Any]], Refusal | None]":
+    """What became of each file; and why the rest could not be waited for, if it could not."""
     from server.intake import Intake, Stopped
 
     rows: list[dict[str, Any]] = []
-    async with reach(loaded, "import", url, tenant) as client:
-        if isinstance(client, Refusal):
-            stop(client.problems)
+    late: Refusal | None = None
+    async with reached(loaded, "import", url, tenant) as client:
         intake = Intake(client, tell, owner, domain, strict)
         try:
             for part in chosen.parts():
@@ -259,8 +260,8 @@ async def _recorded(
             way_on = [] if strict else ["what was recorded stays; the same command goes on from there"]
             stop([*stopped.refusal.problems, *way_on])
         if client.alone if wait is None else wait:
-            await _settled(client, intake.reached)
-    return rows
+            late = await _settled(client, intake.reached)
+    return rows, late
 
 
 def _row(name: str, count: "Count") -> dict[str, Any]:
@@ -317,20 +318,20 @@ FOUND = """
         search(input: {text: "everything", atLeast: $position, consolidated: true}, first: 1) { position }
     }
 """
-PATIENT = frozenset({"NOT_YET", "STORE_BEHIND", "STORE_REBUILDING"})
-"""What is said of a tenant that will get there."""
 
 
-async def _settled(client: "Client", position: int) -> None:
+async def _settled(client: "Client", position: int) -> "Refusal | None":
     """Waits until everything up to that position has become memories, and search finds them."""
     from rich.console import Console
 
     from memql.errors import Refusal
+    from server.client import PATIENT
 
     console = Console(stderr=True)
     waiting = partial(console.status, "remembering what was said …") if console.is_terminal else suppress
     with waiting():
         while isinstance(answer := await client.ask(FOUND, position=position), Refusal):
             if not all(problem.code in PATIENT for problem in answer.problems):
-                stop(answer.problems)
+                return answer
             await asyncio.sleep(WAIT_SECONDS)
+    return None

@@ -101,7 +101,7 @@ class Intake:
         self.count = Count()
         answer = await self.client.ask(POSITION)
         if isinstance(answer, dict):  # else the tenant is yet to be made, or recording will say what is wrong
-            self.reached = max(self.reached, answer["position"])
+            self._reach(answer["position"])
         for line in lines:
             match line:
                 case Bad():

@@ -4,7 +4,8 @@ Imports nothing that takes long: `--help` and a mistake in a flag answer at once
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -13,6 +14,7 @@ import typer
 
 if TYPE_CHECKING:
     from memql.errors import Problem
+    from server.client import Client
     from server.settings import Loaded
 
 
@@ -70,6 +72,18 @@ def settle(
     if isinstance(loaded, Refusal):
         stop(loaded.problems)
     return loaded
+
+
+@asynccontextmanager
+async def reached(loaded: "Loaded", command: str, url: str | None, tenant: str | None) -> "AsyncIterator[Client]":
+    """The server that the command asks, or the end of it with the reason why there is none."""
+    from memql.errors import Refusal
+    from server.client import reach
+
+    async with reach(loaded, command, url, tenant) as client:
+        if isinstance(client, Refusal):
+            stop(client.problems)
+        yield client
 
 
 def stop(problems: "Sequence[Problem | str]", code: Exit = Exit.FAILED) -> NoReturn:

@@ -82,6 +82,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "tables",
         "options",
         "importing",
+        "asking",
         "upkeep",
         "cli",
     ),
