@@ -58,7 +58,7 @@ MEMQL = """
 """
 
 HITS = ("rank", "score", "when", "who", "text", "source")
-PARTS = ("signal", "raw", "place", "weight", "normalized", "share")
+PARTS = ("signal", "raw", "signal_rank", "weight", "normalized", "share")
 
 
 # In plain words
@@ -118,7 +118,7 @@ def recall(
         show(rows, form, HITS)
     if explain and form == "table":
         typer.echo()
-        show([{"rank": row["rank"]} | part for row, edge in _beside(rows, answer) for part in _parts(edge)], form)
+        show([{"hit": row["rank"]} | part for row, edge in _beside(rows, answer) for part in _parts(edge)], form)
     _below(answer, len(rows))
 
 
@@ -182,7 +182,7 @@ def _parts(edge: Mapping[str, Any]) -> list[dict[str, Any]]:
         {
             "signal": part["signal"],
             "raw": round(part["raw"], 4),
-            "place": part["rank"],
+            "signal_rank": part["rank"],
             "weight": part["weight"],
             "normalized": round(part["normalized"], 4),
             "share": round(part["share"], 4),

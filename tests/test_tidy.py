@@ -83,6 +83,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "options",
         "importing",
         "asking",
+        "showing",
         "upkeep",
         "cli",
     ),
