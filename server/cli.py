@@ -46,11 +46,24 @@ def memql(
 
 @app.command()
 def serve(
-    config: Config = None, data: Data = None, host: Host = None, port: Port = None, others: Others = None
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo/--no-demo", help="Record the examples in the tenant `demo`, and show three things to try."
+        ),
+    ] = False,
+    config: Config = None,
+    data: Data = None,
+    host: Host = None,
+    port: Port = None,
+    others: Others = None,
 ) -> None:
     """Serve GraphQL to this machine, until Ctrl-C.
 
-    Prints the address, the data directory, and a first request to paste.
+    Prints the address, the data directory, and a first request to paste. Meanwhile the other commands that ask, such as
+    [bold]memql recall[/bold], ask this server.
+
+    [bold]memql serve --port 9000 --data ~/team[/bold]
     """
     from memql.errors import Problem
 
@@ -78,6 +91,10 @@ def serve(
                 "Ctrl-C stops it."
             )
             sys.stdout.flush()
+            if demo:
+                from server.demo import begin
+
+                begin(settings, url)
 
         with suppress(KeyboardInterrupt):
             app.serve(settings, listener, started)

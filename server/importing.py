@@ -27,8 +27,6 @@ app = typer.Typer()
 COLUMNS = ("file", "recorded", "known", "refused", "position")
 CALM_SECONDS = 10.0
 """How often a line tells how far an import is, where there is no terminal to draw on."""
-WAIT_SECONDS = 0.25
-"""How long to wait before asking again whether all is understood."""
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="What to import; - is standard input.")]
 
@@ -313,25 +311,12 @@ def _progress(part: Part) -> "Iterator[Callable[[Count], None]]":
         yield shown
 
 
-FOUND = """
-    query ($position: Position!) {
-        search(input: {text: "everything", atLeast: $position, consolidated: true}, first: 1) { position }
-    }
-"""
-
-
 async def _settled(client: "Client", position: int) -> "Refusal | None":
-    """Waits until everything up to that position has become memories, and search finds them."""
     from rich.console import Console
 
-    from memql.errors import Refusal
-    from server.client import PATIENT
+    from server.intake import understood
 
     console = Console(stderr=True)
     waiting = partial(console.status, "remembering what was said …") if console.is_terminal else suppress
     with waiting():
-        while isinstance(answer := await client.ask(FOUND, position=position), Refusal):
-            if not all(problem.code in PATIENT for problem in answer.problems):
-                return answer
-            await asyncio.sleep(WAIT_SECONDS)
-    return None
+        return await understood(client, position)

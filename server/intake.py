@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from memql.errors import Problem, Reason, Refusal
-from server.client import FAULTS, Client, refused
+from server.client import FAULTS, PATIENT, Client, refused
 from server.transcripts import Bad, Line, Named, Said, field_of
 
 BATCH_EVENTS = 500
@@ -50,6 +50,13 @@ STREAMS = f"""
     }}
 """
 POSITION = "{ position }"
+UNDERSTOOD = """
+    query ($position: Position!) {
+        search(input: {text: "everything", atLeast: $position, consolidated: true}, first: 1) { position }
+    }
+"""
+LOOK_SECONDS = 0.25
+"""How long to wait before asking again whether all is understood."""
 
 _INDEX = re.compile(r"events\[(\d+)\]")
 
@@ -253,6 +260,15 @@ class Intake:
         self.told(line)
         if self.strict:
             raise Stopped(Refusal(Reason.INVALID, (Problem("STRICT", "stopped at the first line that is refused"),)))
+
+
+async def understood(client: Client, position: int) -> Refusal | None:
+    """Waits until everything up to that position has become memories, and search finds them."""
+    while isinstance(answer := await client.ask(UNDERSTOOD, position=position), Refusal):
+        if not all(problem.code in PATIENT for problem in answer.problems):
+            return answer
+        await asyncio.sleep(LOOK_SECONDS)
+    return None
 
 
 def _batch(said: Sequence[Said], most: int) -> Sequence[Said]:
