@@ -4,7 +4,7 @@ A mutation is asked with one `input` and answers with a payload, which is a rece
 of the errors. They are made from one table: what is the same about all of them is written once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias, Union
 
@@ -37,10 +37,11 @@ from engine.commands import (
     parse,
 )
 from engine.records import Receipt as Written
-from memql.errors import Reason, Refusal
+from memql.errors import Refusal
 from server.answers import Answer
 from server.context import Context, When
 from server.inputs import input_of, plain
+from server.refusals import ERRORS, Error, refused
 from server.selection import Want, inside, wanted
 from server.types import Entity, Event, Goal, Insight, Item, Memory, Moment, Position, Relation, Stream, Task, said
 
@@ -56,55 +57,6 @@ class Receipt:
     recorded_at: Moment = said("When it was recorded.")
     repeated: bool = said("Whether the same was asked before under the same key; nothing was written this time.")
     ids: list[strawberry.ID] = said("The ids of what was written, in the order of what was asked.")
-
-
-@strawberry.type(description="One thing that is wrong.")
-class Problem:
-    code: str = said("What is wrong, for programs: it stays the same.")
-    message: str = said("What is wrong, for people.")
-    place: str | None = said("Where in the input, such as `events[0].content`.")
-    hint: str | None = said("What to do about it.")
-
-
-@strawberry.interface(description="Why nothing was done.")
-class Error:
-    message: str = said("All problems in one line.")
-    problems: list[Problem] = said("Every problem that was found.")
-
-
-def _error(name: str, description: str) -> type[Error]:
-    return strawberry.type(type(name, (Error,), {}), description=description)
-
-
-ERRORS: Mapping[Reason, type[Error]] = {
-    Reason.INVALID: _error("InvalidInput", "Something in the input can't be: mend it."),
-    Reason.NOT_FOUND: _error("NotFound", "Something that the input names does not exist, or you may not see it."),
-    Reason.CONFLICT: _error("Conflict", "What the tenant holds stands against it: read again, then decide."),
-    Reason.FORBIDDEN: _error("Forbidden", "You may not do this."),
-    Reason.LIMIT: _error("LimitExceeded", "A limit was met; its name is the setting that moves it."),
-    Reason.UNAVAILABLE: _error("Unavailable", "The tenant can't be written now; nothing is wrong with the input."),
-}
-
-
-def refused(refusal: Refusal) -> Error:
-    problems = [
-        Problem(code=wrong.code, message=wrong.message, place=_spoken(wrong.place) or None, hint=wrong.hint or None)
-        for wrong in refusal.problems
-    ]
-    return ERRORS[refusal.reason](message="; ".join(wrong.message for wrong in refusal.problems), problems=problems)
-
-
-_MAPS = frozenset({"properties", "metadata", "set", "add"})
-
-
-def _spoken(place: str) -> str:
-    """A place in a command as its input has it: our names in camel case, a caller's own as they are."""
-    steps, ours = [], True
-    for step in place.split("."):
-        first, *rest = step.split("_") if ours else [step]
-        steps.append(first + "".join(word[:1].upper() + word[1:] for word in rest))
-        ours = ours and step not in _MAPS
-    return ".".join(steps)
 
 
 # What a mutation shows of what it wrote
