@@ -42,6 +42,10 @@ class Steps:
     weights: NDArray[np.float64]
 
 
+_NONE = np.empty(0, np.int64)
+_NOWHERE = Steps(_NONE, _NONE, _NONE, np.empty(0, np.float64))
+
+
 @dataclass(frozen=True, slots=True)
 class _Sparse:
     """Relation rows sorted by one end: those of root r are `rows[starts[r]:starts[r + 1]]`, up to row `upto`."""
@@ -133,6 +137,8 @@ class Adjacency:
         source to target, also when it is retired or no longer valid. More than `most` relations raise OverflowError.
         """
         parts = []
+        if not len(roots):
+            return _NOWHERE
         if direction in ("out", "any"):
             parts.append(self._steps(scope, roots, self._out, "source", "target", kinds, lasting, most))
         if direction in ("in", "any"):

@@ -130,16 +130,18 @@ class Reader:
         """Of each identity the events that it was, in the end, derived from, in the order they were recorded."""
         asked = sorted(set(roots))
         derived: dict[int, list[int]] = {}
+        kinds, event = self.scope.columns.column("kind"), self.scope.columns.codes.get("Event", -1)
         ahead = asked
         while ahead:
             derived |= {root: [] for root in ahead}
-            steps = self.expand(ahead, "out", ["DERIVED_FROM"])
+            # Events are what everything else is derived from; they themselves come from nowhere.
+            steps = self.expand([root for root in ahead if kinds[root] != event], "out", ["DERIVED_FROM"])
             if isinstance(steps, Refusal):
                 return steps
             for origin, end in zip(steps.origins.tolist(), steps.ends.tolist(), strict=True):
                 derived[origin].append(end)
             ahead = sorted(set(steps.ends.tolist()) - derived.keys())
-        events = {state.root: state for state in self.lasting(sorted(derived)) if state.kind == "Event"}
+        events = {state.root: state for state in self.lasting(root for root in sorted(derived) if kinds[root] == event)}
         return {root: [events[each] for each in sorted(_reached(derived, root)) if each in events] for root in asked}
 
     # Search
