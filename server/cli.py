@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from server import __version__, asking, importing, showing, upkeep
+from server import __version__, asking, embedder, importing, showing, upkeep
 from server.options import Config, Data, Host, Others, Port, settle, stop, tilde
 from server.tables import show
 
@@ -143,6 +143,7 @@ app.add_typer(importing.app)
 app.add_typer(asking.app)
 app.add_typer(showing.app)
 app.add_typer(upkeep.app)
+app.add_typer(embedder.app)
 
 
 def main() -> None:

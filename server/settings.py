@@ -32,8 +32,8 @@ from engine.limits import Limits
 from memql.errors import Problem, Reason, Refusal, nearest
 
 FILE = "memql.toml"
-ELSEWHERE = frozenset({"MEMQL_CONFIG", "MEMQL_PYTHON"})
-"""Variables that are no settings: which file to read, and which Python `./run` sets up with."""
+ELSEWHERE = frozenset({"MEMQL_CONFIG", "MEMQL_PYTHON", "MEMQL_EMBEDDING_KEY"})
+"""Variables that are no settings: which file to read, which Python `./run` sets up with, an API's key."""
 
 
 class RequestLimits(BaseModel):
@@ -57,6 +57,49 @@ class RequestLimits(BaseModel):
     """Reads that work, or wait for a position, at once; further ones take their turn."""
 
 
+class Embedding(BaseModel):
+    """Where the embedder is, and the bounds on one that is elsewhere."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    minilm_directory: Path = Field(
+        default_factory=lambda: user_data_path("memql", appauthor=False) / "models" / "all-minilm-l6-v2"
+    )
+    """Directory of MiniLM, where `memql embedder install` puts it; all data directories share it."""
+    threads: int = Field(0, ge=0, le=256)
+    """Processors that MiniLM works on; 0 takes what this process may use, up to 4, since others work here too."""
+    base_url: str = Field("https://api.openai.com/v1", min_length=1)
+    """The API that embedder = openai asks, any that speaks OpenAI's. Its key is the variable MEMQL_EMBEDDING_KEY, or
+    OPENAI_API_KEY where it is OpenAI's own: what stands in a file or a flag is copied and logged."""
+    model: str = Field("text-embedding-3-small", min_length=1)
+    """Model that the API is asked for. Vectors of two models do not compare, so a change is a new space of them."""
+    dimensions: int = Field(1_536, ge=1, le=8_192)
+    """Numbers in a vector of that model; an answer of another width is refused."""
+    ask_dimensions: bool = False
+    """Asks the API for so many numbers: some models can give fewer than they have; many servers know no such wish."""
+    text_characters: int = Field(20_000, ge=1)
+    """Characters of one text that are sent: what follows would pass the 8,000 tokens that most models take."""
+    batch_texts: int = Field(256, ge=1, le=2_048)
+    """Texts of one request: more save little time, and are lost together."""
+    batch_characters: int = Field(400_000, ge=1)
+    """Characters of one request: some 100,000 tokens, of the 300,000 that OpenAI takes."""
+    timeout_seconds: float = Field(30, gt=0)
+    """Longest that one request takes."""
+    attempts: int = Field(4, ge=1, le=20)
+    """Times that one request is made while the API is busy, late or broken, each after twice the wait of the last."""
+    wait_seconds: float = Field(20, ge=0)
+    """Longest wait between two of them; an API that asks for a longer one is not asked again: the caller may."""
+    breaker_failures: int = Field(5, ge=1)
+    """Failures in a row after which the API is given a rest: callers then hear so at once."""
+    rest_seconds: float = Field(30, ge=0)
+    """How long that rest is; then one request tries whether the API is back."""
+    price: float = Field(0.02, ge=0)
+    """What a million tokens cost, in the currency of `spend`; 0 where nothing has to be paid."""
+    spend: float = Field(5.0, ge=0)
+    """Most that one process spends on the API: a loop gone wrong must not be found on the bill. Counted by the tokens
+    that the API reports, anew with each start."""
+
+
 class Settings(BaseSettings):
     """What one process was told. Made by `load`; made by hand it holds what it is given, and defaults."""
 
@@ -74,10 +117,15 @@ class Settings(BaseSettings):
     """Tenant of callers that name none: one person's agents need never think of tenants."""
     graph_engine: Literal["kuzu", "ladybug"] = "kuzu"
     """Store of the graph. Ladybug, Kùzu's successor, expands faster; a change rebuilds the graph from the journal."""
+    embedder: Literal["auto", "none", "minilm", "openai"] = "auto"
+    """What gives texts a vector of their meaning: auto is MiniLM where it is installed and none elsewhere. With none
+    search goes by words alone, and says so; only openai sends texts to another machine."""
     log_format: Literal["auto", "console", "json"] = "auto"
     """How log lines look; auto is console on a terminal and JSON everywhere else, where programs read them."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe line that is written."""
+    embedding: Embedding = Field(default_factory=Embedding)
+    """Where the embedder is, and the bounds on one that is elsewhere."""
     limits: Limits = Limits()
     """Bounds on what a tenant, a command or a read may use."""
     requests: RequestLimits = RequestLimits()

@@ -57,6 +57,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "server": (
         "settings",
         "telemetry",
+        "embedding",
         "limits",
         "cursors",
         "selection",
@@ -87,6 +88,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "showing",
         "demo",
         "upkeep",
+        "embedder",
         "cli",
     ),
 }

@@ -100,6 +100,11 @@ class MiniLM:
         return missing(directory) or cls(directory, threads)
 
     @property
+    def there(self) -> bool:
+        """Whether its weights are in the directory, be they damaged: that is to be mended, not passed over."""
+        return (self.directory / WEIGHTS).exists()
+
+    @property
     def state(self) -> Literal["loading", "ready", "failed"]:
         """Loading also before anyone asked for it: it is one and the same to who waits."""
         return "ready" if self._loaded else "failed" if self._problem else "loading"
