@@ -9,6 +9,7 @@ import hashlib
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from engine.adjacency import Adjacency
@@ -40,10 +41,16 @@ class Waiting:
     """A command that waits for the committer; afterwards it has an answer, or what kept us from giving one."""
 
     asked: Asked
+    decided: Receipt | Refusal | None = None
+    """What the answer will be if the group becomes durable."""
     answer: Receipt | Refusal | None = None
     failure: Exception | None = None
     future: "asyncio.Future[Receipt | Refusal] | None" = None
-    """Where an async caller waits; set by whoever enqueues, read by whoever delivers."""
+    """Where an async caller waits; whoever commits the group resolves it."""
+
+    @property
+    def done(self) -> bool:
+        return self.answer is not None or self.failure is not None
 
 
 @dataclass(slots=True)
@@ -171,13 +178,20 @@ class Committer:
 
     def write(self, asked: Asked) -> Receipt | Refusal:
         """The receipt of a durable record, or a refusal. Blocks; any thread."""
-        waiting = self.enqueue(Waiting(asked))
-        while waiting.answer is None and waiting.failure is None:
+        return self.write_all([asked])[0]
+
+    def write_all(self, asked: Sequence[Asked]) -> list[Receipt | Refusal]:
+        """The receipts or refusals of several commands, decided in this order and committed together."""
+        waiting = [self.enqueue(Waiting(one)) for one in asked]
+        while not all(one.done for one in waiting):
             self.commit_group()
-        if waiting.failure:
-            raise waiting.failure
-        assert waiting.answer is not None
-        return waiting.answer
+        answers = []
+        for one in waiting:
+            if one.failure:
+                raise one.failure
+            assert one.answer is not None
+            answers.append(one.answer)
+        return answers
 
     @property
     def waits(self) -> bool:
@@ -193,7 +207,12 @@ class Committer:
         return waiting
 
     def commit_group(self) -> list[Waiting]:
-        """Commits one group of what waits and answers it. Empty: nothing was waiting."""
+        """Commits one group of what waits and answers it, wherever who asked is waiting. Empty: nothing was waiting."""
+        group = self._commit_next()
+        _deliver(group)
+        return group
+
+    def _commit_next(self) -> list[Waiting]:
         with self._turn:
             group = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._limits.group_commands))]
             if not group:
@@ -211,11 +230,14 @@ class Committer:
                 else:
                     for waiting in group:
                         self._commit_alone(waiting)
+            # Only now: a thread that looks for its answer meanwhile must not find one that is not yet durable.
+            for waiting in group:
+                waiting.answer = waiting.decided
         return group
 
     def _commit_alone(self, waiting: Waiting) -> None:
         """One of our own mistakes broke a group: only the command that meets it is to see it."""
-        waiting.answer = None
+        waiting.decided = None
         try:
             self._commit([waiting])
         except Exception as error:
@@ -229,8 +251,7 @@ class Committer:
     def _commit(self, waiting: Sequence[Waiting]) -> Sequence[Waiting]:
         """Answers these in one transaction; returns those that did not fit into it any more."""
         if self._refuses:
-            for one in waiting:
-                one.answer = self._refuses
+            _refuse(waiting, self._refuses)
             return ()
         at = max(self._clock.now(), self._journal.at + 1)
         last_dense, last_row = self._columns.count - 1, self._adjacency.count - 1
@@ -241,20 +262,20 @@ class Committer:
         self._journal.begin()
         taken = 0
         for one in waiting:
-            one.answer = _answer(group, one.asked)
+            one.decided = _answer(group, one.asked)
             taken += 1
             if group.size > self._limits.group_bytes:
                 break
         if not group.batch:
             self._journal.rollback()
             return waiting[taken:]
-        self._append(group, [one for one in waiting[:taken] if isinstance(one.answer, Receipt)])
+        self._append(group, waiting[:taken])
         return waiting[taken:]
 
-    def _append(self, group: _Group, written: Sequence[Waiting]) -> None:
+    def _append(self, group: _Group, taken: Sequence[Waiting]) -> None:
         if self._journal.append(group.batch) is not Outcome.ACKNOWLEDGED:
             self._refuses = OUTCOME_UNKNOWN
-            _refuse(written, OUTCOME_UNKNOWN)
+            _refuse(taken, OUTCOME_UNKNOWN)
             return
         self.catalog = group.catalog
         for record in group.records:
@@ -268,8 +289,31 @@ class Committer:
 def _refuse(waiting: Sequence[Waiting], refusal: Refusal) -> None:
     """Nothing of these was written; what was refused for another reason keeps it."""
     for one in waiting:
-        if not isinstance(one.answer, Refusal):
-            one.answer = refusal
+        if not isinstance(one.decided, Refusal):
+            one.decided = refusal
+
+
+def _deliver(group: Sequence[Waiting]) -> None:
+    """Hands answers to the loops in which they are awaited, each loop woken once; one that has closed needs none."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Waiting]] = {}
+    for waiting in group:
+        if waiting.future is not None:
+            by_loop.setdefault(waiting.future.get_loop(), []).append(waiting)
+    for loop, answered in by_loop.items():
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_resolve, answered)
+
+
+def _resolve(answered: Sequence[Waiting]) -> None:
+    for waiting in answered:
+        assert waiting.future is not None
+        if waiting.future.done():
+            continue
+        if waiting.failure:
+            waiting.future.set_exception(waiting.failure)
+        else:
+            assert waiting.answer is not None
+            waiting.future.set_result(waiting.answer)
 
 
 def _answer(group: _Group, asked: Asked) -> Receipt | Refusal:

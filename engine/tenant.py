@@ -4,7 +4,6 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -172,10 +171,9 @@ class Tenant:
         return unavailable("JOURNAL_DAMAGED", message, f"ask again; if it stays so: memql verify --tenant {self.name}")
 
     def _drain(self) -> None:
-        """Commits until nothing waits; answers are delivered a group at a time."""
+        """Commits until nothing waits."""
         while True:
-            if group := self.committer.commit_group():
-                _deliver(group)
+            if self.committer.commit_group():
                 continue
             with self._drains:
                 if not self.committer.waits:
@@ -276,29 +274,6 @@ class Tenant:
         for follower in self._followers.values():
             follower.close()
         self.journal.close()
-
-
-def _deliver(group: Sequence[Waiting]) -> None:
-    """Hands answers to the loops in which they are awaited, each loop woken once; one that has closed needs none."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Waiting]] = {}
-    for waiting in group:
-        if waiting.future is not None:
-            by_loop.setdefault(waiting.future.get_loop(), []).append(waiting)
-    for loop, answered in by_loop.items():
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_resolve, answered)
-
-
-def _resolve(answered: Sequence[Waiting]) -> None:
-    for waiting in answered:
-        assert waiting.future is not None
-        if waiting.future.done():
-            continue
-        if waiting.failure:
-            waiting.future.set_exception(waiting.failure)
-        else:
-            assert waiting.answer is not None
-            waiting.future.set_result(waiting.answer)
 
 
 def declared_catalog(index: Index, journal: Journal) -> Catalog:

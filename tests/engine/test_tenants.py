@@ -189,3 +189,19 @@ async def test_writers_that_wait_together_are_committed_together(tmp_path: Path)
     positions = sorted(receipt.position for receipt in receipts if isinstance(receipt, Receipt))
     assert positions == list(range(1, 201))
     await asyncio.to_thread(opened.close)
+
+
+async def test_whoever_commits_answers_everybody(tmp_path: Path) -> None:
+    """Threads and coroutines write at once: each gets its own receipt, whichever of them made the commit."""
+    opened = Tenant.open("t", tmp_path, clock=SystemClock(), limits=Limits())
+    assert isinstance(opened, Tenant)
+
+    def writing(thread: int) -> list[Receipt | Refusal]:
+        return [opened.write_now(said(f"{thread}.{n}", f"t{thread}"), ME) for n in range(100)]
+
+    threads = [asyncio.to_thread(writing, thread) for thread in range(3)]
+    waiting = [opened.write(said(f"n{n}", "async"), ME) for n in range(300)]
+    answers = await asyncio.wait_for(asyncio.gather(*threads, *waiting), 60)
+    receipts = [answer for each in answers for answer in (each if isinstance(each, list) else [each])]
+    assert sorted(receipt.position for receipt in receipts if isinstance(receipt, Receipt)) == list(range(1, 601))
+    await asyncio.to_thread(opened.close)
