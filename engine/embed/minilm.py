@@ -189,8 +189,10 @@ def _loaded(directory: Path, threads: int) -> "_Loaded | Refusal":
         tokenizer = tokenizers.Tokenizer.from_file(str(directory / VOCABULARY))
         tokenizer.no_padding()
         tokenizer.enable_truncation(TOKENS)
+        # ONNX Runtime follows no link out of the folder that it is given; model hubs keep links.
+        weights = (directory / WEIGHTS).resolve()
         session = onnxruntime.InferenceSession(
-            layers.graph(directory / WEIGHTS), _options(directory, threads), providers=["CPUExecutionProvider"]
+            layers.graph(weights), _options(weights.parent, threads), providers=["CPUExecutionProvider"]
         )
     except Exception:  # neither package has a class for what it raises
         return damaged("it can't be loaded")
@@ -198,14 +200,14 @@ def _loaded(directory: Path, threads: int) -> "_Loaded | Refusal":
     return _unknown(loaded) or loaded
 
 
-def _options(directory: Path, threads: int) -> "SessionOptions":
+def _options(folder: Path, threads: int) -> "SessionOptions":
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     # Waiting threads would spin, and take the processors from everyone else here.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(directory))
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     # An arena keeps the most that was ever used; batches differ in shape, so no pattern of them comes again.
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     options.log_severity_level = 4
