@@ -9,6 +9,7 @@ import gc
 import re
 import resource
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -25,9 +26,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.clock import Clock, SystemClock, ulid
+from engine.embed import Embedder
 from engine.tenants import Tenants
 from server import __version__
 from server.context import LOCAL, Desk
+from server.embedding import chosen, warm
 from server.endpoint import TENANT_HEADER, Endpoint
 from server.health import livez, readyz
 from server.listener import names_this_machine
@@ -65,7 +68,7 @@ def make_app(settings: Settings, tenants: Tenants, clock: Clock) -> Starlette:
         exception_handlers={HTTPException: _not_here},
         lifespan=lifespan,
     )
-    app.state.desk, app.state.graph_engine = desk, settings.graph_engine
+    app.state.desk, app.state.settings = desk, settings
     app.add_middleware(Requests, clock=clock)
     return app
 
@@ -160,7 +163,7 @@ class _Server(uvicorn.Server):
         self._told()
 
 
-def assemble(settings: Settings) -> Starlette:
+def assemble(settings: Settings, clock: Clock, embedder: Embedder | None) -> Starlette:
     """The application on the data directory of these settings, which is the caller's to have locked."""
     # Python's own thresholds are for small programs: an import spends a tenth of its time looking for cycles that are
     # not there.
@@ -168,15 +171,25 @@ def assemble(settings: Settings) -> Starlette:
     # Each open tenant has some twenty files; the usual bound of 1,024 is there for programs that count on low numbers.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    clock = SystemClock()
-    tenants = Tenants(settings.data, clock=clock, limits=settings.limits, engine=settings.graph_engine)
+    tenants = Tenants(
+        settings.data, clock=clock, limits=settings.limits, engine=settings.graph_engine, embedder=embedder
+    )
     return make_app(settings, tenants, clock)
 
 
 def serve(settings: Settings, listener: socket.socket, started: Callable[[], None]) -> None:
     """Serves until it is told to stop; then lets what is being answered end, and closes every tenant."""
+    clock = SystemClock()
+    embedder = chosen(settings, clock)
+    app = assemble(settings, clock, embedder)
+
+    def listening() -> None:
+        # Loaded beside the first requests: a search waits for the model, and nothing else does.
+        threading.Thread(target=warm, args=(embedder,), name="embedder", daemon=True).start()
+        started()
+
     config = uvicorn.Config(
-        assemble(settings),
+        app,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -184,4 +197,4 @@ def serve(settings: Settings, listener: socket.socket, started: Callable[[], Non
         lifespan="on",
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    _Server(config, started).run(sockets=[listener])
+    _Server(config, listening).run(sockets=[listener])

@@ -13,8 +13,10 @@ from typing import Any
 import httpx
 import orjson
 
+from engine.clock import SystemClock
 from engine.lock import DataLock, Locked
 from memql.errors import Problem, Reason, Refusal, invalid, unavailable
+from server.embedding import chosen
 from server.settings import Loaded, Settings
 
 CONNECT_SECONDS = 5.0
@@ -179,7 +181,8 @@ async def _inside(stack: AsyncExitStack, settings: Settings, headers: Mapping[st
     from server import app, telemetry
 
     telemetry.configure(settings.log_format, "warning", sys.stderr)
-    made = app.assemble(settings)
+    clock = SystemClock()
+    made = app.assemble(settings, clock, chosen(settings, clock))
     await stack.enter_async_context(made.router.lifespan_context(made))
     transport = httpx.ASGITransport(made, raise_app_exceptions=False)
     http = httpx.AsyncClient(transport=transport, base_url=INSIDE, headers=headers, timeout=None)
