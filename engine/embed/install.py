@@ -18,7 +18,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -153,12 +153,12 @@ def _why(log: Path) -> Refusal:
 
 
 def _bytes_in(folder: Path) -> int:
+    """What is there at this moment; what is moved away while it is counted is passed over."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except OSError:
-            continue  # moved while it was looked for
+    for top, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += (Path(top) / name).stat().st_size
     return total
 
 
