@@ -90,6 +90,7 @@ class _Inquiry:
         self._best: list[Dense] = []
         self._signals: list[Signal] = []
         self._model = "none"
+        self._width = 0
         self._notices: list[str] = []
         self._neighbours: dict[bytes, tuple[Dense, Dense]] = {}
         self._read_texts: dict[bytes, list[str]] = {}
@@ -126,6 +127,7 @@ class _Inquiry:
             return None
         if isinstance(vector, Refusal):
             return vector
+        self._width = len(vector)
         found = self._reader.vectors.search(self._model, vector, keep=self._keep, limit=self._most)
         if isinstance(found, Refusal):
             return found
@@ -142,8 +144,8 @@ class _Inquiry:
         return None
 
     def _rows(self, denses: Dense) -> Vector:
-        width = next((width for model, width in self._reader.vectors.spaces() if model == self._model), 0)
-        return self._reader.vectors.rows(self._model, width, denses)
+        """The vectors of these; zeros for what has none, and of all while nothing is embedded yet."""
+        return self._reader.vectors.rows(self._model, self._width, denses)
 
     def _with_means(self, denses: Dense) -> tuple[Vector, Vector]:
         """The vectors, and the same averaged with their neighbours', of length one."""

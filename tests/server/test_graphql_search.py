@@ -63,7 +63,7 @@ def texts_of(page: Any) -> list[str]:
 
 async def test_shares_add_up_to_the_score(serving: Callable[..., Any]) -> None:
     """By words and by meaning: every hit with every signal, what it was compared by, and how much that counted."""
-    async with serving(embedder=Drinks()) as caller:
+    async with serving(model=Drinks()) as caller:
         ids = await remembered(caller, "Ada likes green tea.", "Leaves need hot rain.", "Coffee is for Ben.", "No.")
         page = await found(caller, "tea for Ada?")
     assert (page["embedder"], page["notices"]) == ("drinks@1", [])
@@ -98,13 +98,21 @@ async def test_without_an_embedder_words_alone_are_said(caller: Any) -> None:
 async def test_an_embedder_that_is_down_is_said(serving: Callable[..., Any]) -> None:
     """The words are still found."""
     embedder = Drinks()
-    async with serving(embedder=embedder) as caller:
+    async with serving(model=embedder) as caller:
         await remembered(caller, "Ada likes green tea.")
         embedder.down = True
         page = await found(caller, "tea")
     assert texts_of(page) == ["Ada likes green tea."]
     assert page["embedder"] == "none"
     assert page["notices"] == ["found by words alone: the embedder does not answer"]
+
+
+async def test_where_nothing_is_embedded_yet(serving: Callable[..., Any]) -> None:
+    """The words are found: a new tenant has events before it has memories."""
+    async with serving(model=Drinks()) as caller:
+        await caller.do("recordEvents", stream="talk", events=[{"content": "tea"}])
+        page = await found(caller, "tea", kinds=["Event"])
+    assert [edge["sources"][0]["content"] for edge in page["edges"]] == ["tea"]
 
 
 async def test_what_was_made_of_events_is_found_not_the_events(caller: Any) -> None:
