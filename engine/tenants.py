@@ -40,7 +40,7 @@ class Tenants:
         self._clock = clock
         self._limits = limits
         self._engine: GraphEngine = engine
-        self._embedder = embedder
+        self.embedder = embedder
         self._entries: dict[str, _Entry] = {}
         self._changed = threading.Condition()
         self._uses = 0
@@ -89,7 +89,7 @@ class Tenants:
             self._close(idle)
             opened = Tenant.open(
                 name, self.directory(name),
-                clock=self._clock, limits=self._limits, engine=self._engine, embedder=self._embedder,
+                clock=self._clock, limits=self._limits, engine=self._engine, embedder=self.embedder,
             )  # fmt: skip
         except BaseException:
             self._forget(name)

@@ -1,7 +1,7 @@
 """Whether this process lives, and whether it can answer: the two questions of whoever watches over it.
 
-Looks at the tenants that are open and opens none. What is only behind, or being rebuilt, is ready; what is damaged or
-has failed is not, and says why.
+Looks at the tenants that are open and opens none. What is only behind, being rebuilt or still loading is ready; what is
+damaged or has failed is not, and says why.
 """
 
 import asyncio
@@ -15,7 +15,9 @@ from engine.follower import Phase, Status
 from engine.tenant import Tenant
 from server import __version__
 from server.context import Desk
+from server.embedding import readiness
 from server.responses import json_response
+from server.settings import Settings
 
 
 async def livez(request: Request) -> Response:
@@ -24,14 +26,17 @@ async def livez(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Every open tenant, and each of its stores; 503 with the reasons when something is damaged or has failed."""
-    desk: Desk = request.app.state.desk
-    report = (await asyncio.to_thread(survey, desk)) | {"graph_engine": request.app.state.graph_engine}
+    """The embedder, and every open tenant with each of its stores; 503 with the reasons when something is damaged or
+    has failed."""
+    report = await asyncio.to_thread(survey, request.app.state.desk, request.app.state.settings)
     return json_response(report, 200 if report["status"] == "ready" else 503)
 
 
-def survey(desk: Desk) -> dict[str, Any]:
+def survey(desk: Desk, settings: Settings) -> dict[str, Any]:
     tenants, reasons = {}, [f"tenant `{name}`: {refusal}" for name, refusal in sorted(desk.damaged.items())]
+    embedder = readiness(settings, desk.tenants.embedder)
+    if embedder.state == "failed":
+        reasons.append(f"embedder `{embedder.model}`: {embedder.problem}")
     for name in desk.tenants.names():
         if not desk.tenants.is_open(name):
             continue
@@ -45,7 +50,8 @@ def survey(desk: Desk) -> dict[str, Any]:
         "version": __version__,
         "process": os.getpid(),
         "data": str(desk.tenants.data),
-        "embedder": "none",
+        "graph_engine": settings.graph_engine,
+        "embedder": {"model": embedder.model, "state": embedder.state, "problem": embedder.problem or None},
         "tenants": tenants,
     }
 
