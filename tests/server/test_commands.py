@@ -183,6 +183,7 @@ def started(tmp_path: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str]
     def start() -> tuple[subprocess.Popen[str], str]:
         words = ["serve", "--port", "0", "--data", str(tmp_path / "data")]
         environ = {key: value for key, value in os.environ.items() if not key.startswith("MEMQL_")}
+        environ["MEMQL_EMBEDDER"] = "none"
         process = subprocess.Popen(
             [sys.executable, "-m", "server.cli", *words],
             cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,

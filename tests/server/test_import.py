@@ -73,7 +73,10 @@ class Memql:
 
 
 @pytest.fixture
-def memql(tmp_path: Path) -> Memql:
+def memql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Memql:
+    for name in [name for name in os.environ if name.startswith("MEMQL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("MEMQL_EMBEDDER", "none")
     return Memql(tmp_path)
 
 
@@ -370,10 +373,9 @@ LINES = 10_000
 
 
 def started(memql: Memql, *words: str) -> subprocess.Popen[str]:
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("MEMQL_")}
     return subprocess.Popen(
         [sys.executable, "-m", "server.cli", *words, "--data", str(memql.data)],
-        cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
