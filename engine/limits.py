@@ -60,6 +60,16 @@ class Limits(BaseModel):
     graph_size: int = Field(68_719_476_736, ge=1_073_741_824)
     """Address space kept for one tenant's graph; costs no memory, but its default fails at the sixteenth tenant."""
 
+    # Consolidation
+    consolidation_events: int = Field(128, ge=1)
+    """Events made into memories at once: bounds what a crash makes it look at again, and how long stopping takes."""
+    consolidation_gather_ms: int = Field(50, ge=0)
+    """Longest that a new event waits for others before it is looked at: a commit for each would slow writers down."""
+    similar_relations: int = Field(8, ge=0)
+    """SIMILAR_TO relations of a new memory with earlier ones: the nearest; more would say less."""
+    mentions_per_memory: int = Field(16, ge=0)
+    """MENTIONS relations of a new memory, and entities made for it: what names more is a list, not a statement."""
+
     # Tenants
     open_tenants: int = Field(64, ge=1)
     """Tenants open at once; the one unused for longest is closed for the next."""
@@ -73,3 +83,13 @@ class Limits(BaseModel):
     """Longest that `at_least` waits for a position to be shown."""
     expand_relations: int = Field(5_000_000, ge=1)
     """Relations that one expansion may pass: what two hops through a hub can cost."""
+
+    # Queries in MemQL
+    query_rows: int = Field(10_000, ge=1)
+    """Rows of one answer to a query: what a person or an agent can use; LIMIT and SKIP page through more."""
+    query_steps: int = Field(5_000_000, ge=1)
+    """Rows that all scans, expansions and unwindings of one query may make: some seconds of work."""
+    query_rows_held: int = Field(1_000_000, ge=1)
+    """Rows that one query may hold at once to sort, group or tell apart: some hundred megabytes."""
+    search_rows: int = Field(1_000, ge=1)
+    """Most that the LIMIT of one SEARCH may ask for: each candidate is scored by every signal."""

@@ -8,16 +8,37 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a text: where it begins, lines and columns counted from 1, and how many characters it has."""
+
+    line: int
+    column: int
+    length: int
+    start: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.length
+
+    def to(self, last: "Span") -> "Span":
+        """From the beginning of this one to the end of that one."""
+        return Span(self.line, self.column, last.end - self.start, self.start)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: `code` is stable, `place` says where in what was asked, `hint` what to do."""
+    """One thing that is wrong: `code` is stable, `place` says where in what was asked, `hint` what to do. `span` is
+    the place in a query's text."""
 
     code: str
     message: str
     place: str = ""
     hint: str = ""
+    span: Span | None = None
 
     def __str__(self) -> str:
         at = f" at {self.place}" if self.place else ""
@@ -76,7 +97,31 @@ def unavailable(code: str, message: str, hint: str) -> Refusal:
     return Refusal(Reason.UNAVAILABLE, (Problem(code, message, "", hint),))
 
 
+def rendered(problem: Problem, text: str) -> str:
+    """The problem with its line of the query, and a caret under the place."""
+    level = "warning" if problem.code.startswith("Q9") else "error"
+    shown = [f"{level}[{problem.code}]: {problem.message}"]
+    if span := problem.span:
+        lines = text.split("\n")
+        line = lines[span.line - 1].replace("\t", " ") if span.line <= len(lines) else ""
+        number = str(span.line)
+        carets = "^" * max(1, min(span.length, len(line) - span.column + 1))
+        shown.append(f"{' ' * len(number)}--> line {span.line}, column {span.column}")
+        shown.append(f"{number} | {line}")
+        shown.append(f"{' ' * len(number)} | {' ' * (span.column - 1)}{carets}")
+        if problem.hint:
+            shown.append(f"{' ' * len(number)} = help: {problem.hint}")
+    elif problem.hint:
+        shown.append(f"  = help: {problem.hint}")
+    return "\n".join(shown)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A `did you mean` hint for a mistyped name, or nothing when no known name is near."""
-    found = process.extractOne(name, list(known), score_cutoff=70)
+    """A `did you mean` hint for a mistyped name, or nothing when no known name is near: first by the fewest slips of
+    the hand, then by words in common."""
+    names = list(known)
+    found = process.extractOne(name, names, scorer=OSA.normalized_similarity, processor=str.lower, score_cutoff=0.6)
+    if found is None and len(name) > 3:
+        longer = [each for each in names if len(each) > 3]
+        found = process.extractOne(name, longer, processor=str.lower, score_cutoff=75)
     return f"did you mean `{found[0]}`?" if found else ""

@@ -1,0 +1,162 @@
+"""Queries in MemQL on the stores of one tenant: text → plan → rows.
+
+`run` does all of it; `execute` is for who has a reader already. Whatever a query reads it reads through the reader's
+scope: tenant, visibility, time and position hold for nodes, relations, counts and scores alike.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.columns import Mask
+from engine.commands import Principal
+from engine.execute.answer import Column, PathState, Rows, handed_out, json_row, json_rows, nodes_in
+from engine.execute.batch import denses
+from engine.execute.compilations import Compilations
+from engine.execute.operators import batches
+from engine.execute.parameters import given, moment, not_a_moment
+from engine.execute.rows import too_many_rows
+from engine.execute.running import Running
+from engine.execute.seen import Seen, Stopped
+from engine.reader import Reader
+from memql import plan
+from memql.bind import Condition
+from memql.bound import conjuncts
+from memql.compiled import Compiled
+from memql.errors import Reason, Refusal
+from memql.evaluate import Evaluator, Failed
+from memql.explain import explained, profile_of
+from memql.lower import filtered
+from memql.values import FOREVER, instant
+
+if TYPE_CHECKING:
+    from engine.tenant import Tenant
+
+__all__ = ["Column", "PathState", "Rows", "execute", "json_row", "json_rows", "nodes_in", "qualifying", "run"]
+
+_COMPILATIONS = Compilations()
+
+
+def run(
+    tenant: "Tenant",
+    text: str,
+    params: Mapping[str, Any],
+    by: Principal,
+    *,
+    at_least: int = 0,
+    consolidated: bool = False,
+) -> Rows | Refusal:
+    """The answer to a query in that tenant, as that principal sees it. Blocks the calling thread."""
+    compiled = _COMPILATIONS.compiled(text, tenant.catalog)
+    if isinstance(compiled, Refusal):
+        return compiled
+    now = tenant.clock.now()
+    times = _times(compiled, params, now)
+    if isinstance(times, Refusal):
+        return times
+    as_of, valid_at = times
+    more = {"consolidated": True} if consolidated else {}
+    return tenant.read_now(
+        lambda reader: execute(reader, compiled, params, now=now, ticks=tenant.clock.monotonic),
+        by,
+        needs=compiled.needs,
+        at_least=at_least,
+        as_of=None if as_of is None else tenant.position_at(as_of),
+        valid_at="now" if valid_at is None else valid_at,
+        **more,
+    )
+
+
+def _times(compiled: Compiled, params: Mapping[str, Any], now: int) -> tuple[int | None, int | None] | Refusal:
+    """AS OF and VALID AT in microseconds."""
+    found: list[int | None] = []
+    for what, expression in (("AS OF", compiled.as_of), ("VALID AT", compiled.valid_at)):
+        if expression is None:
+            found.append(None)
+            continue
+        parameters = given(compiled.parameters, params)
+        if isinstance(parameters, Refusal):
+            return parameters
+        try:
+            value = Evaluator(_Clock(now), parameters).constant(expression)  # type: ignore[arg-type]
+        except Failed as wrong:
+            return Refusal(Reason.INVALID, (wrong.problem,))
+        at = moment(value)
+        if at is None:
+            return not_a_moment(compiled, what)
+        found.append(at)
+    return found[0], found[1]
+
+
+class _Clock:
+    """All that a time at the beginning of a query may ask of the world."""
+
+    def __init__(self, now: int) -> None:
+        self.asked_at = instant(now)
+
+
+def execute(
+    reader: Reader,
+    compiled: Compiled,
+    params: Mapping[str, Any],
+    *,
+    now: int | None = None,
+    ticks: Callable[[], float] | None = None,
+) -> Rows | Refusal:
+    """The rows of a compiled query. `now` is the time of the statement in microseconds; `ticks` tells the seconds, by
+    which PROFILE says where the time went."""
+    columns = tuple(Column(variable.name, str(variable.type)) for variable in compiled.columns)
+    prefix = compiled.statement.prefix
+    warnings = tuple(f"{each.code} at {each.place}: {each.message}" for each in compiled.warnings)
+    if prefix == "explain":
+        return Rows(columns, [], reader.position, warnings, explained(compiled, compiled.statement.stage))
+    parameters = given(compiled.parameters, params)
+    if isinstance(parameters, Refusal):
+        return parameters
+    if now is None:
+        now = reader.scope.valid_at if reader.scope.valid_at is not None else 0
+    seen = Seen(reader, min(now, FOREVER - 1))
+    running = Running(reader, seen, Evaluator(seen, parameters), ticks if prefix == "profile" else None)
+    rows: list[tuple[Any, ...]] = []
+    try:
+        for batch in batches(running, compiled.plan):
+            found = [batch.columns[variable].datums(seen) for variable in compiled.columns]
+            if len(rows) + batch.size > reader.limits.query_rows:
+                raise too_many_rows(reader.limits.query_rows)
+            rows += [tuple(map(handed_out, row)) for row in zip(*found, strict=True)]
+    except Stopped as stopped:
+        return stopped.refusal
+    except Failed as wrong:
+        return Refusal(Reason.INVALID, (wrong.problem,))
+    text = ""
+    profile: tuple[Mapping[str, Any], ...] = ()
+    if prefix == "profile":
+        costs = {key: (cost.rows, cost.seconds) for key, cost in running.costs.items()}
+        text, profile = explained(compiled, "", costs), profile_of(compiled.plan, costs)
+    return Rows(columns, rows, reader.position, (*warnings, *running.notices), text, profile)
+
+
+def qualifying(
+    reader: Reader, kinds: Iterable[str], condition: Condition | None = None, params: Mapping[str, Any] | None = None
+) -> Mask | Refusal:
+    """Which seen items of these kinds (all where none is named) the condition is true for, by dense id."""
+    named = frozenset(kinds)
+    mask = reader.scope.of_kind(*sorted(named)) if named else reader.scope.seen
+    if condition is None:
+        return mask
+    parameters = given(condition.parameters, params or {})
+    if isinstance(parameters, Refusal):
+        return parameters
+    seen = Seen(reader, reader.scope.valid_at or 0)
+    running = Running(reader, seen, Evaluator(seen, parameters))
+    scan = plan.Scan(plan.Unit(), condition.variable, named or None)
+    found = np.zeros(reader.scope.count, np.bool_)
+    try:
+        for batch in batches(running, filtered(scan, tuple(conjuncts(condition.expression)))):
+            found[denses(batch.columns[condition.variable])] = True
+    except Stopped as stopped:
+        return stopped.refusal
+    except Failed as wrong:
+        return Refusal(Reason.INVALID, (wrong.problem,))
+    return found

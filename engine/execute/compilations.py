@@ -1,0 +1,36 @@
+"""Compiled queries, kept: a query that was compiled for a catalog is a look into a table the next time."""
+
+import threading
+from collections import OrderedDict
+
+from memql import compile as compile_text
+from memql.catalog import Catalog
+from memql.compiled import Compiled
+from memql.errors import Refusal
+
+KEPT = 1_000
+"""Queries kept: the least recently used makes room. A plan is some ten kilobytes."""
+
+
+class Compilations:
+    """Safe to use from several threads. A catalog is a value, so a query is known by it and its text: the next
+    declaration makes another catalog."""
+
+    def __init__(self, most: int = KEPT) -> None:
+        self._most = most
+        self._known: OrderedDict[tuple[str, int], tuple[Catalog, Compiled]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def compiled(self, text: str, catalog: Catalog) -> Compiled | Refusal:
+        key = (text, id(catalog))
+        with self._lock:
+            if (known := self._known.get(key)) is not None and known[0] is catalog:
+                self._known.move_to_end(key)
+                return known[1]
+        made = compile_text(text, catalog)
+        if not isinstance(made, Refusal):
+            with self._lock:
+                self._known[key] = (catalog, made)
+                while len(self._known) > self._most:
+                    self._known.popitem(last=False)
+        return made

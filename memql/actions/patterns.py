@@ -1,0 +1,93 @@
+"""The rules of patterns: nodes, relations, and what they are labelled."""
+
+from dataclasses import replace
+
+from memql import ast
+from memql.actions.expressions import whole
+from memql.actions.made import ACTIONS, Made, action, labels_of, one, properties_of, where, wrong
+from memql.errors import Span
+
+
+@action()
+def path(parts: list[Made], span: Span) -> Made:
+    return replace(parts[-1], variable=parts[0], span=span) if len(parts) > 1 else parts[0]
+
+
+@action("chain", "pattern")
+def chain(parts: list[Made], span: Span) -> Made:
+    return ast.PathPattern(tuple(parts[::2]), tuple(parts[1::2]), span=span)
+
+
+@action()
+def pattern(parts: list[Made], span: Span) -> Made:
+    return ast.Subpattern("exists", (chain(parts, span),), bare=True, span=span)
+
+
+@action()
+def node(parts: list[Made], span: Span) -> Made:
+    return ast.NodePattern(one(parts, ast.Name), labels_of(parts), properties_of(parts), where(parts), span=span)
+
+
+@action()
+def details(parts: list[Made], span: Span) -> Made:
+    return ast.RelationPattern(
+        "any", one(parts, ast.Name), labels_of(parts), one(parts, ast.Hops),
+        properties_of(parts), where(parts), span=span,
+    )  # fmt: skip
+
+
+def _relation(direction: ast.Direction, parts: list[Made], span: Span) -> ast.RelationPattern:
+    described = one(parts, ast.RelationPattern) or ast.RelationPattern("any")
+    outside = one(parts, ast.Hops)
+    if outside and described.hops:
+        raise wrong("Q006", "how many hops is said twice", "take one away", outside.span)
+    hops = replace(outside, star=False) if outside else described.hops
+    return replace(described, direction=direction, hops=hops, span=span)
+
+
+ACTIONS["relation_out"] = lambda parts, span: _relation("out", parts, span)
+ACTIONS["relation_in"] = lambda parts, span: _relation("in", parts, span)
+ACTIONS["relation_any"] = lambda parts, span: _relation("any", parts, span)
+
+
+def _hops(least: int, most: int | None, span: Span) -> ast.Hops:
+    if most is not None and most < least:
+        raise wrong("Q006", f"no path has from {least} to {most} hops", "the lesser number comes first", span)
+    return ast.Hops(least, most, span=span)
+
+
+ACTIONS["hops_free"] = lambda parts, span: _hops(1, None, span)
+ACTIONS["hops_zero"] = lambda parts, span: _hops(0, None, span)
+ACTIONS["hops_exactly"] = lambda parts, span: _hops(whole(parts[0]), whole(parts[0]), span)
+ACTIONS["hops_between"] = lambda parts, span: _hops(whole(parts[0]), whole(parts[1]), span)
+ACTIONS["hops_from"] = lambda parts, span: _hops(whole(parts[0]), None, span)
+
+
+@action()
+def hops_to(parts: list[Made], span: Span) -> Made:
+    """`*..3` begins with one hop, `{,3}` with none."""
+    braced = parts[0].end < span.end
+    most = whole(parts[0])
+    return _hops(0 if braced else min(1, most), most, span)
+
+
+@action()
+def labels(parts: list[Made], span: Span) -> Made:
+    return parts[0] if len(parts) == 1 else ast.JoinedLabels("&", tuple(parts), span=span)
+
+
+ACTIONS["label"] = lambda parts, span: ast.Label(parts[0].name, span=span)
+ACTIONS["label_any"] = lambda parts, span: ast.AnyLabel(span=span)
+ACTIONS["label_not"] = lambda parts, span: ast.NoLabel(parts[0], span=span)
+ACTIONS["label_or"] = lambda parts, span: ast.JoinedLabels("|", tuple(parts), span=span)
+ACTIONS["label_and"] = lambda parts, span: ast.JoinedLabels("&", tuple(parts), span=span)
+
+
+@action()
+def subpattern(parts: list[Made], span: Span) -> Made:
+    paths = tuple(part for part in parts if isinstance(part, ast.PathPattern))
+    return ast.Subpattern("exists", paths, where(parts), span=span)
+
+
+ACTIONS["exists"] = lambda parts, span: replace(parts[0], span=span)
+ACTIONS["count"] = lambda parts, span: replace(parts[0], asks="count", span=span)

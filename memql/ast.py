@@ -1,0 +1,368 @@
+"""What was written: the query as a tree of frozen values, each with its place in the text.
+
+Spans are left out of comparison, so that two queries are equal when they say the same. Nothing here is resolved: a name
+is a name. `memql/printer.py` writes a tree as text again.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal as OneOf
+from typing import TypeAlias
+
+from memql.errors import Span
+
+NOWHERE = Span(1, 1, 1, 0)
+"""The place of what nobody wrote."""
+
+Direction: TypeAlias = OneOf["out", "in", "any"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """Anything that has a place in the text."""
+
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+# Expressions
+
+
+@dataclass(frozen=True, slots=True)
+class Literal(Written):
+    value: bool | int | float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLiteral(Written):
+    """`date'2026-03-14'`: checked when it is bound."""
+
+    type: OneOf["date", "datetime"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter(Written):
+    """`$name::type?`: `type` is empty where none was written."""
+
+    name: str
+    type: str = ""
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Written):
+    """A variable."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Property(Written):
+    of: "Expression"
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Index(Written):
+    of: "Expression"
+    at: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Written):
+    of: "Expression"
+    first: "Expression | None"
+    last: "Expression | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled(Written):
+    """`n:Memory|Insight`."""
+
+    of: "Expression"
+    labels: "Labels"
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Written):
+    """A function by its whole name, such as `score.text`."""
+
+    name: str
+    arguments: tuple["Expression", ...]
+    distinct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CountAll(Written):
+    """`count(*)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unary(Written):
+    """`NOT`, `-`, `+`, `IS NULL` or `IS NOT NULL`."""
+
+    operator: str
+    operand: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(Written):
+    operator: str
+    left: "Expression"
+    right: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Joined(Written):
+    """Two or more operands of `AND`, `OR` or `XOR`."""
+
+    operator: OneOf["AND", "OR", "XOR"]
+    operands: tuple["Expression", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared(Written):
+    """`a < b <= c`: each operand is compared with the next."""
+
+    operators: tuple[str, ...]
+    operands: tuple["Expression", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch(Written):
+    when: tuple["Expression", ...]
+    then: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Case(Written):
+    subject: "Expression | None"
+    branches: tuple[Branch, ...]
+    otherwise: "Expression | None"
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf(Written):
+    members: tuple["Expression", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MapOf(Written):
+    entries: tuple[tuple[str, "Expression"], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MapProjection(Written):
+    """`m {.id, .*, score: s}`: an entry without expression takes the property, `*` takes all of them."""
+
+    of: Name
+    entries: tuple[tuple[str, "Expression | None"], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comprehension(Written):
+    """`[x IN list WHERE condition | each]`."""
+
+    variable: Name
+    source: "Expression"
+    where: "Expression | None" = None
+    each: "Expression | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quantified(Written):
+    """`all`, `any`, `none` or `single` of the members of a list."""
+
+    quantifier: str
+    variable: Name
+    source: "Expression"
+    where: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce(Written):
+    """`reduce(sum = 0, x IN list | sum + x)`."""
+
+    total: Name
+    start: "Expression"
+    variable: Name
+    source: "Expression"
+    step: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Subpattern(Written):
+    """`EXISTS { … }`, `COUNT { … }`; `bare` where it is a pattern alone, as in `WHERE (a)-->(b)`."""
+
+    asks: OneOf["exists", "count"]
+    paths: tuple["PathPattern", ...]
+    where: "Expression | None" = None
+    bare: bool = False
+
+
+Expression: TypeAlias = (
+    Literal | TimeLiteral | Parameter | Name | Property | Index | Slice | Labelled | Call | CountAll | Unary | Binary
+    | Joined | Compared | Case | ListOf | MapOf | MapProjection | Comprehension | Quantified | Reduce | Subpattern
+)  # fmt: skip
+
+
+# Patterns
+
+
+@dataclass(frozen=True, slots=True)
+class Label(Written):
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnyLabel(Written):
+    """`%`."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoLabel(Written):
+    """`!Label`."""
+
+    of: "Labels"
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedLabels(Written):
+    operator: OneOf["&", "|"]
+    operands: tuple["Labels", ...]
+
+
+Labels: TypeAlias = Label | AnyLabel | NoLabel | JoinedLabels
+
+
+@dataclass(frozen=True, slots=True)
+class Hops(Written):
+    """From `least` to `most` relations in a row; no `most`: as far as they lead. `star`: written as `*1..3`."""
+
+    least: int
+    most: int | None
+    star: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NodePattern(Written):
+    variable: Name | None = None
+    labels: Labels | None = None
+    properties: MapOf | Parameter | None = None
+    where: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RelationPattern(Written):
+    direction: Direction
+    variable: Name | None = None
+    kinds: Labels | None = None
+    hops: Hops | None = None
+    properties: MapOf | Parameter | None = None
+    where: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PathPattern(Written):
+    """Nodes, and between each two of them a relation."""
+
+    nodes: tuple[NodePattern, ...]
+    relations: tuple[RelationPattern, ...] = ()
+    variable: Name | None = None
+
+
+# Clauses
+
+
+@dataclass(frozen=True, slots=True)
+class Match(Written):
+    paths: tuple[PathPattern, ...]
+    where: Expression | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unwind(Written):
+    source: Expression
+    variable: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Written):
+    expression: Expression
+    alias: Name | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sort(Written):
+    expression: Expression
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Projection(Written):
+    items: tuple[Item, ...]
+    star: bool = False
+    distinct: bool = False
+    order: tuple[Sort, ...] = ()
+    skip: Expression | None = None
+    limit: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class With(Written):
+    projection: Projection
+    where: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Return(Written):
+    projection: Projection
+
+
+@dataclass(frozen=True, slots=True)
+class Way(Written):
+    """One way in which a search tells what fits: by meaning or by words."""
+
+    how: OneOf["meaning", "words"]
+    to: Expression
+    weight: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Search(Written):
+    variable: Name
+    labels: Labels | None
+    ways: tuple[Way, ...]
+    fuse: Name | None = None
+    where: Expression | None = None
+    limit: Expression | None = None
+    score: Name | None = None
+
+
+Clause: TypeAlias = Match | Unwind | With | Return | Search
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Written):
+    """Clauses that follow each other."""
+
+    clauses: tuple[Clause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Query(Written):
+    """Parts joined by UNION; `alls` says of each joint whether it keeps equal rows."""
+
+    parts: tuple[Part, ...]
+    alls: tuple[bool, ...] = ()
+    as_of: Expression | None = None
+    valid_at: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement(Written):
+    """A query, and whether its plan is asked for, or its rows with their cost."""
+
+    query: Query
+    prefix: OneOf["", "explain", "profile"] = ""
+    stage: OneOf["", "AST", "BOUND", "PLAN"] = ""

@@ -1,0 +1,224 @@
+"""Patterns: their variables, and as conditions everything that is asked of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from memql import ast, bound
+from memql.bind.expressions import BINDERS, bind_condition, bind_expression
+from memql.bind.names import (
+    check_labels,
+    check_relation_kinds,
+    kinds_of,
+    plain_kinds,
+    property_type,
+    relation_kinds_of,
+)
+from memql.binding import Binding, Scope
+from memql.bound import Expression, Variable
+from memql.typecheck import comparable
+from memql.types import BOOLEAN, INTEGER, NODE, Type, declared, list_of
+
+
+@dataclass(slots=True)
+class _Pattern:
+    """A pattern as it is being bound."""
+
+    scope: Scope
+    known: set[Variable] = field(default_factory=set)
+    nodes: list[Variable] = field(default_factory=list)
+    hops: list[bound.Hop] = field(default_factory=list)
+    paths: list[bound.PathOf] = field(default_factory=list)
+    own: set[str] = field(default_factory=set)
+    """Names of relations and paths that this pattern binds: each only once."""
+
+
+def bind_pattern(
+    binding: Binding,
+    scope: Scope,
+    paths: Sequence[ast.PathPattern],
+    where: ast.Expression | None,
+    *,
+    optional: bool,
+) -> tuple[bound.Pattern, Scope]:
+    """The pattern, and the variables in sight behind it. First come all variables, then what is asked of them, which
+    may refer to any."""
+    made = _Pattern(scope)
+    described: list[tuple[ast.NodePattern | ast.RelationPattern, Variable]] = []
+    for path in paths:
+        described += _path(binding, made, path, optional)
+    conditions: list[Expression] = []
+    for written, variable in described:
+        found = _asked(binding, made.scope, written, variable)
+        hop = next((hop for hop in made.hops if hop.one == variable), None)
+        if hop is not None and found:
+            made.hops[made.hops.index(hop)] = bound.Hop(
+                hop.variable, hop.near, hop.far, hop.direction, hop.kinds, hop.hops, hop.one, bound.all_of(tuple(found))
+            )
+        elif hop is None:
+            conditions += found
+    if where is not None:
+        conditions += bound.conjuncts(bind_condition(binding, made.scope, where))
+    nodes = tuple(dict.fromkeys(made.nodes))
+    pattern = bound.Pattern(nodes, tuple(made.hops), tuple(made.paths), tuple(conditions), frozenset(made.known))
+    return pattern, made.scope
+
+
+def _path(
+    binding: Binding, made: _Pattern, path: ast.PathPattern, optional: bool
+) -> list[tuple[ast.NodePattern | ast.RelationPattern, Variable]]:
+    nodes = [_node(binding, made, node, optional) for node in path.nodes]
+    described: list[tuple[ast.NodePattern | ast.RelationPattern, Variable]] = list(zip(path.nodes, nodes, strict=True))
+    hops = []
+    for place, relation in enumerate(path.relations):
+        hop = _hop(binding, made, relation, nodes[place], nodes[place + 1], optional)
+        hops.append(hop)
+        described.append((relation, hop.one or hop.variable))
+    made.nodes += nodes
+    made.hops += hops
+    if path.variable is not None:
+        variable = _fresh(binding, made, path.variable, Type("path", optional), "path")
+        made.paths.append(bound.PathOf(variable, tuple(nodes), tuple(hop.variable for hop in hops)))
+    return described
+
+
+def _node(binding: Binding, made: _Pattern, node: ast.NodePattern, optional: bool) -> Variable:
+    if node.labels is not None:
+        check_labels(binding, node.labels)
+    if node.variable and (known := made.scope.names.get(node.variable.name)):
+        if known.type.name not in ("node", "any", "null"):
+            message = f"`{known.name}` is a {known.type}, and cannot be a node"
+            binding.problem("Q108", message, node.variable.span, "use another name")
+        if known not in made.nodes:
+            made.known.add(known)
+        return known
+    of = Type("node", optional, kinds=kinds_of(binding, node.labels))
+    variable = binding.variable(node.variable.name if node.variable else "", of)
+    if node.variable:
+        made.scope = made.scope.plus(variable)
+    return variable
+
+
+def _hop(
+    binding: Binding, made: _Pattern, relation: ast.RelationPattern, near: Variable, far: Variable, optional: bool
+) -> bound.Hop:
+    if relation.kinds is not None:
+        check_relation_kinds(binding, relation.kinds)
+    kinds = relation_kinds_of(binding, relation.kinds)
+    plain = plain_kinds(relation.kinds) if relation.kinds is not None else None
+    of = Type("relation", optional, kinds=kinds)
+    one = binding.variable("", of.present()) if relation.hops else None
+    whole = list_of(of) if relation.hops else of
+    known = made.scope.names.get(relation.variable.name) if relation.variable else None
+    if known is not None and relation.variable is not None and known.name not in made.own:
+        fits = known.type.name in (whole.name, "any")
+        if not fits or relation.hops:
+            message = f"`{known.name}` is a {known.type}, and cannot be these relations"
+            binding.problem("Q108", message, relation.variable.span, "use another name")
+        made.known.add(known)
+        variable = known
+        made.own.add(known.name)
+    elif relation.variable is not None:
+        variable = _fresh(binding, made, relation.variable, whole, "relation")
+    else:
+        variable = binding.variable("", whole)
+    fixed = plain if plain is not None else (tuple(sorted(kinds)) if kinds is not None else None)
+    return bound.Hop(variable, near, far, relation.direction, fixed, relation.hops, one)
+
+
+def _fresh(binding: Binding, made: _Pattern, name: ast.Name, of: Type, what: str) -> Variable:
+    if name.name in made.scope.names:
+        binding.problem("Q107", f"`{name.name}` is bound already", name.span, f"give this {what} a name of its own")
+    variable = binding.variable(name.name, of)
+    made.scope = made.scope.plus(variable)
+    made.own.add(name.name)
+    return variable
+
+
+def _asked(
+    binding: Binding, scope: Scope, pattern: ast.NodePattern | ast.RelationPattern, variable: Variable
+) -> list[Expression]:
+    """The conditions that the pattern puts on what it binds."""
+    here = bound.local(variable, pattern.span)
+    found: list[Expression] = []
+    labels = pattern.labels if isinstance(pattern, ast.NodePattern) else pattern.kinds
+    fixed = isinstance(pattern, ast.RelationPattern) and labels is not None and _is_fixed(binding, labels)
+    if labels is not None and not fixed:
+        found.append(bound.Labelled(here, labels, type=BOOLEAN.present(), span=labels.span))
+    if isinstance(pattern.properties, ast.Parameter):
+        hint = f"write them out: {{id: ${pattern.properties.name}.id}}"
+        binding.problem("Q501", "a map of properties as a parameter is not supported", pattern.properties.span, hint)
+    elif pattern.properties is not None:
+        found += _equalities(binding, scope, pattern.properties, here)
+    if pattern.where is not None:
+        inner = scope
+        if pattern.variable is not None and isinstance(pattern, ast.RelationPattern) and pattern.hops:
+            inner = scope.plus(Variable(variable.number, pattern.variable.name, variable.type))
+        found += bound.conjuncts(bind_condition(binding, inner, pattern.where))
+    return found
+
+
+def _is_fixed(binding: Binding, kinds: ast.Labels) -> bool:
+    """Whether the kinds could be counted, so that expansion asks for them and no condition need."""
+    return plain_kinds(kinds) is not None or relation_kinds_of(binding, kinds) is not None
+
+
+def _equalities(binding: Binding, scope: Scope, properties: ast.MapOf, here: bound.Local) -> list[Expression]:
+    found: list[Expression] = []
+    for name, written in properties.entries:
+        with binding.aggregating(False):
+            value = bind_expression(binding, scope, written)
+        of = property_type(binding, here.type, name, written.span)
+        left: Expression = (
+            bound.Figure(here, name, type=declared("float"), span=here.span)
+            if of is None
+            else bound.Property(here, name, type=of, span=here.span)
+        )
+        left, value = comparable(binding, left, value)
+        found.append(bound.Compared("=", left, value, type=BOOLEAN, span=written.span))
+    return found
+
+
+def connected(pattern: bound.Pattern) -> bool:
+    """Whether every node of the pattern can be reached from every other, or was known before."""
+    groups: list[set[Variable]] = [{*pattern.known, Variable(-2, "", NODE)}] if pattern.known else []
+    for node in pattern.nodes:
+        if not any(node in group for group in groups):
+            groups.append({node})
+    for hop in pattern.hops:
+        first = next(group for group in groups if hop.near in group)
+        second = next(group for group in groups if hop.far in group)
+        if first is not second:
+            first |= second
+            groups.remove(second)
+    for condition in pattern.conditions:
+        joined = [group for group in groups if group & bound.variables(condition)]
+        for group in joined[1:]:
+            joined[0] |= group
+            groups.remove(group)
+    return len(groups) <= 1
+
+
+def _subpattern(binding: Binding, scope: Scope, written: ast.Subpattern) -> Expression:
+    with binding.aggregating(False):
+        pattern, _ = bind_pattern(binding, scope, written.paths, written.where, optional=False)
+    unknown = [each for each in _named(written) if each not in scope.names] if written.bare else []
+    if unknown:
+        hint = f"leave its name out, or write EXISTS {{ … }} around the pattern to introduce `{unknown[0]}`"
+        binding.problem("Q104", f"unknown variable `{unknown[0]}`", written.span, hint)
+    of = BOOLEAN if written.asks == "exists" else INTEGER
+    made = bound.Subpattern(written.asks, pattern, type=of.present(), span=written.span)
+    if bound.variables(made) & binding.members:
+        hint = "UNWIND the list first, then test the pattern for each member"
+        binding.problem("Q501", "a pattern inside a list expression is not supported", written.span, hint)
+    return made
+
+
+def _named(written: ast.Subpattern) -> list[str]:
+    found = []
+    for path in written.paths:
+        found += [node.variable.name for node in path.nodes if node.variable]
+        found += [relation.variable.name for relation in path.relations if relation.variable]
+    return found
+
+
+BINDERS[ast.Subpattern] = _subpattern

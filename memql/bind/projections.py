@@ -1,0 +1,219 @@
+"""WITH and RETURN: columns, grouping, order and pages.
+
+What stands beside an aggregate is what is grouped by. An item that mixes both may use, outside its aggregates, only
+what is grouped by elsewhere; so each group has one value for it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from memql import ast, bound
+from memql.bind.expressions import bind_condition, bind_expression
+from memql.binding import Binding, Scope
+from memql.bound import Aggregated, Expression, Variable
+from memql.errors import Span
+from memql.typecheck import check_count
+from memql.types import ANY
+
+Item = tuple[Variable, Expression]
+
+
+@dataclass(slots=True)
+class _Grouping:
+    """The keys of the groups, and the aggregates that are asked of each."""
+
+    keys: list[Item] = field(default_factory=list)
+    aggregates: list[tuple[Variable, Aggregated]] = field(default_factory=list)
+
+    def over(self, binding: Binding, expression: Expression) -> Expression:
+        """The expression as it is computed of a group: each key and each aggregate is a variable by then."""
+
+        def by(part: Any) -> Expression | None:
+            if isinstance(part, Aggregated):
+                return bound.local(self.aggregate(binding, part), part.span)
+            for variable, key in self.keys:
+                if part == key:
+                    return bound.local(variable, part.span)
+            return None
+
+        return bound.rewritten(expression, by)
+
+    def aggregate(self, binding: Binding, asked: Aggregated) -> Variable:
+        for variable, known in self.aggregates:
+            if known == asked:
+                return variable
+        variable = binding.variable(asked.function, asked.type)
+        self.aggregates.append((variable, asked))
+        return variable
+
+    def variables(self) -> set[Variable]:
+        return {variable for variable, _ in (*self.keys, *self.aggregates)}
+
+
+def bind_projection(
+    binding: Binding, scope: Scope, written: ast.Projection, where: ast.Expression | None, *, last: bool
+) -> tuple[bound.Project, Scope, tuple[Variable, ...]]:
+    """The projection, what is in sight behind it, and its columns."""
+    named = _named_items(binding, scope, written, last=last)
+    grouped = any(_has_aggregate(expression) for _, expression in named)
+    grouping = _Grouping()
+    if grouped:
+        grouping.keys = [(variable, each) for variable, each in named if not _has_aggregate(each)]
+    hidden = [(binding.variable(f"score({v.name})", scope.scores[old].type), bound.local(scope.scores[old]))
+              for v, old in _carried(named, scope)]  # fmt: skip
+    if grouped:
+        grouping.keys += hidden
+    items = [(variable, _over_group(binding, grouping, each) if grouped else each) for variable, each in named]
+    columns = tuple(variable for variable, _ in items)
+    scores = dict(zip((v for v, _ in _carried(named, scope)), (v for v, _ in hidden), strict=True))
+    behind = Scope({variable.name: variable for variable in columns}, scores)
+    tail = _Tail(binding, scope, behind, named, grouping if grouped else None, written.distinct)
+    order = tuple(bound.Sort(tail.bind(sort.expression), sort.descending) for sort in written.order)
+    condition = tail.condition(where) if where is not None else None
+    skip, limit = (
+        _page(binding, what, each) for what, each in (("SKIP", written.skip), ("LIMIT", written.limit))
+    )  # fmt: skip
+    carried = tuple((variable, bound.local(variable)) for variable, _ in hidden) if grouped else tuple(hidden)
+    return (
+        bound.Project(
+            (*items, *carried), grouped, tuple(grouping.keys), tuple(grouping.aggregates), written.distinct, order,
+            skip, limit, condition,
+        ),
+        behind,
+        columns,
+    )  # fmt: skip
+
+
+def _named_items(binding: Binding, scope: Scope, written: ast.Projection, *, last: bool) -> list[Item]:
+    """Each column and what it is made of, as bound before grouping."""
+    items: list[tuple[str, Expression, Span]] = []
+    if written.star:
+        if not scope.names:
+            binding.problem("Q305", "there is nothing that * could stand for", written.span, "name what to return")
+        items += [(name, bound.local(each, written.span), written.span) for name, each in scope.names.items()]
+    for item in written.items:
+        with binding.aggregating(True):
+            expression = bind_expression(binding, scope, item.expression)
+        if item.alias is not None:
+            name = item.alias.name
+        elif isinstance(item.expression, ast.Name):
+            name = item.expression.name
+        else:
+            name = _as_written(binding, item.span)
+            if not last:
+                binding.problem("Q304", "an expression in WITH needs a name", item.span, f"{name} AS name")
+        items.append((name, expression, item.span))
+    found: list[Item] = []
+    for name, expression, span in items:
+        if any(variable.name == name for variable, _ in found):
+            binding.problem(
+                "Q303", f"two columns are called `{name[:60]}`", span, "give one of them another name: AS …"
+            )
+        found.append((binding.variable(name, expression.type), expression))
+    return found
+
+
+def _as_written(binding: Binding, span: Span) -> str:
+    return binding.text[span.start : span.end].strip() or "expression"
+
+
+def _has_aggregate(expression: Expression) -> bool:
+    return any(isinstance(part, Aggregated) for part in bound.walked(expression))
+
+
+def _carried(named: list[Item], scope: Scope) -> list[tuple[Variable, Variable]]:
+    """Each column that is a variable which SEARCH bound, and that one: its score goes with it."""
+    return [
+        (column, each.variable)
+        for column, each in named
+        if isinstance(each, bound.Local) and each.variable in scope.scores
+    ]
+
+
+def _over_group(binding: Binding, grouping: _Grouping, expression: Expression) -> Expression:
+    made = grouping.over(binding, expression)
+    loose = bound.variables(made) - grouping.variables()
+    if loose:
+        names = ", ".join(f"`{name}`" for name in sorted({each.name or "…" for each in loose}))
+        hint = f"return {names} as a column too, so that it is grouped by; or collect(…) it"
+        binding.problem("Q302", f"beside an aggregate, {names} has no one value", expression.span, hint)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Tail:
+    """ORDER BY and WHERE of a projection: they see its columns, and what was in sight before it where rows are still
+    the same."""
+
+    binding: Binding
+    before: Scope
+    behind: Scope
+    named: list[Item]
+    grouping: _Grouping | None
+    distinct: bool
+
+    @property
+    def sight(self) -> Scope:
+        return Scope({**self.before.names, **self.behind.names}, {**self.before.scores, **self.behind.scores})
+
+    def bind(self, written: ast.Expression) -> Expression:
+        with self.binding.aggregating(self.grouping is not None):
+            return self.over(bind_expression(self.binding, self.sight, written))
+
+    def condition(self, written: ast.Expression) -> Expression:
+        return self.over(bind_condition(self.binding, self.sight, written))
+
+    def over(self, expression: Expression) -> Expression:
+        """The expression over the columns: what is written as a column is, is that column."""
+        columns = {variable for variable, _ in self.named}
+
+        def by(part: Any) -> Expression | None:
+            for variable, each in self.named:
+                if part == each and not isinstance(part, bound.Constant):
+                    return bound.local(variable, part.span)
+            return None
+
+        made = bound.rewritten(expression, by)
+        if self.grouping is not None:
+            made = self.grouping.over(self.binding, made)
+            columns |= self.grouping.variables()
+        if self.grouping is not None or self.distinct:
+            columns |= set(self.behind.scores.values())
+            loose = bound.variables(made) - columns
+            if loose:
+                names = ", ".join(f"`{name}`" for name in sorted({each.name for each in loose}))
+                why = "after grouping" if self.grouping is not None else "after DISTINCT"
+                self.binding.problem("Q302", f"{why} {names} is not in sight", expression.span,
+                                     "return it as a column, and use that")  # fmt: skip
+        return made
+
+
+def _page(binding: Binding, what: str, written: ast.Expression | None) -> Expression | None:
+    if written is None:
+        return None
+    count = constant(binding, what, written)
+    check_count(binding, what, count)
+    return count
+
+
+def constant(binding: Binding, what: str, written: ast.Expression) -> Expression:
+    """What is the same for every row: literals, parameters, and functions of them."""
+    named = _first_name(written)
+    if named is not None:
+        message = f"{what} cannot depend on a row"
+        binding.problem("Q308", message, named.span, f"use a number or a parameter; `{named.name}` is a variable")
+        return bound.Constant(None, type=ANY, span=written.span)
+    return bind_expression(binding, Scope(), written)
+
+
+def _first_name(written: Any) -> ast.Name | None:
+    if isinstance(written, ast.Name):
+        return written
+    if isinstance(written, ast.Comprehension | ast.Quantified | ast.Reduce):
+        return None
+    if isinstance(written, tuple):
+        return next((found for each in written if (found := _first_name(each))), None)
+    if isinstance(written, ast.Written):
+        names = [name for name in written.__dataclass_fields__ if name != "span"]
+        return next((found for name in names if (found := _first_name(getattr(written, name)))), None)
+    return None

@@ -1,0 +1,394 @@
+"""What was meant: the query with every name resolved and every expression typed. It needs no catalog any more.
+
+A variable is a number; its name is only for reading. Equality leaves places in the text out, so that the same
+expression written twice is the same.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from memql import ast
+from memql.ast import NOWHERE, Direction
+from memql.errors import Problem, Span
+from memql.types import BOOLEAN, Type
+from memql.values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    number: int
+    name: str = field(compare=False)
+    type: Type = field(compare=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+# Expressions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    type: Type
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(Typed):
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter(Typed):
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Local(Typed):
+    variable: Variable
+
+
+@dataclass(frozen=True, slots=True)
+class Property(Typed):
+    """Of a node, a relation, a map, a date or a time."""
+
+    of: "Expression"
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure(Typed):
+    """A derived figure of a node: state, as it is now."""
+
+    of: "Expression"
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled(Typed):
+    """Whether a node has these labels or is of these kinds; of a relation, whether it is of these kinds."""
+
+    of: "Expression"
+    labels: ast.Labels
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Typed):
+    """A function or an operator of the table, by its name there."""
+
+    function: str
+    arguments: tuple["Expression", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared(Typed):
+    """`=`, `<>`, `<`, `<=`, `>` or `>=`."""
+
+    operator: str
+    left: "Expression"
+    right: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Joined(Typed):
+    """`AND`, `OR`, `XOR` or, of one operand, `NOT`."""
+
+    operator: Literal["AND", "OR", "XOR", "NOT"]
+    operands: tuple["Expression", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregated(Typed):
+    """An aggregate of the group. No operand: `count(*)`."""
+
+    function: str
+    operand: "Expression | None"
+    distinct: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Case(Typed):
+    branches: tuple[tuple["Expression", "Expression"], ...]
+    otherwise: "Expression | None"
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf(Typed):
+    members: tuple["Expression", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MapOf(Typed):
+    entries: tuple[tuple[str, "Expression"], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Projected(Typed):
+    """`m {.*, score: s}`: with `whole` all properties of `of`, and then these entries; null where `of` is."""
+
+    of: "Expression"
+    whole: bool
+    entries: tuple[tuple[str, "Expression"], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Index(Typed):
+    of: "Expression"
+    at: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Typed):
+    of: "Expression"
+    first: "Expression | None"
+    last: "Expression | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Comprehension(Typed):
+    variable: Variable
+    source: "Expression"
+    where: "Expression | None"
+    each: "Expression | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantified(Typed):
+    quantifier: str
+    variable: Variable
+    source: "Expression"
+    where: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce(Typed):
+    total: Variable
+    start: "Expression"
+    variable: Variable
+    source: "Expression"
+    step: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Subpattern(Typed):
+    """Whether the pattern is there, or how often."""
+
+    asks: Literal["exists", "count"]
+    pattern: "Pattern"
+
+
+Expression: TypeAlias = (
+    Constant | Parameter | Local | Property | Figure | Labelled | Call | Compared | Joined | Aggregated | Case | ListOf
+    | MapOf | Projected | Index | Slice | Comprehension | Quantified | Reduce | Subpattern
+)  # fmt: skip
+
+
+# Patterns
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One relation of a pattern, from `near` to `far` as written. `kinds` None: of any kind. With `hops` it stands for
+    a chain of them, `variable` is a list, and `each` is what holds for every one of them, as `one`."""
+
+    variable: Variable
+    near: Variable
+    far: Variable
+    direction: Direction
+    kinds: tuple[str, ...] | None
+    hops: ast.Hops | None = None
+    one: Variable | None = None
+    each: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PathOf:
+    """A path variable, and the nodes and hops that it is made of."""
+
+    variable: Variable
+    nodes: tuple[Variable, ...]
+    hops: tuple[Variable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """`nodes` in the order written; those in `known` were bound before. All conditions must be true together: labels,
+    property maps and WHERE are all conditions here."""
+
+    nodes: tuple[Variable, ...]
+    hops: tuple[Hop, ...]
+    paths: tuple[PathOf, ...]
+    conditions: tuple[Expression, ...]
+    known: frozenset[Variable]
+
+
+# Clauses
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    pattern: Pattern
+    optional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unwind:
+    source: Expression
+    variable: Variable
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    how: Literal["meaning", "words"]
+    to: Expression
+    weight: Expression | None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """`bound`: the variable was bound before, and only its rows are ranked. `score` is the map of what each signal had
+    to say."""
+
+    variable: Variable
+    bound: bool
+    ways: tuple[Way, ...]
+    conditions: tuple[Expression, ...]
+    limit: Expression | None
+    score: Variable
+    total: Variable | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    expression: Expression
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """WITH and RETURN. Without aggregates `items` are computed of each row; with them, `keys` and `aggregates` of each
+    group first, and `items` of those."""
+
+    items: tuple[tuple[Variable, Expression], ...]
+    grouped: bool
+    keys: tuple[tuple[Variable, Expression], ...]
+    aggregates: tuple[tuple[Variable, Aggregated], ...]
+    distinct: bool
+    order: tuple[Sort, ...]
+    skip: Expression | None
+    limit: Expression | None
+    where: Expression | None
+
+
+Clause: TypeAlias = Match | Unwind | Search | Project
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    clauses: tuple[Clause, ...]
+    columns: tuple[Variable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """`parameters` are those that are asked for, with the types they must have."""
+
+    parts: tuple[Part, ...]
+    alls: tuple[bool, ...]
+    as_of: Expression | None
+    valid_at: Expression | None
+    parameters: tuple[tuple[str, Type], ...]
+    warnings: tuple[Problem, ...]
+
+
+# Walking
+
+
+def children(expression: Any) -> Iterator[Expression]:
+    """The expressions right inside an expression."""
+    for each in fields(expression):
+        yield from _inside(getattr(expression, each.name))
+
+
+def _inside(value: Any) -> Iterator[Expression]:
+    if isinstance(value, Typed):
+        yield value  # type: ignore[misc]
+    elif isinstance(value, tuple):
+        for member in value:
+            yield from _inside(member)
+    elif isinstance(value, Pattern):
+        yield from value.conditions
+        yield from (hop.each for hop in value.hops if hop.each is not None)
+
+
+def walked(expression: Expression) -> Iterator[Expression]:
+    """The expression and all that is inside it."""
+    yield expression
+    for child in children(expression):
+        yield from walked(child)
+
+
+def variables(expression: Expression) -> set[Variable]:
+    """What it takes from the row: variables of its own, as those of a comprehension, left out."""
+    found: set[Variable] = set()
+    own: set[Variable] = set()
+    for each in walked(expression):
+        match each:
+            case Local(variable=variable):
+                found.add(variable)
+            case Comprehension(variable=variable) | Quantified(variable=variable):
+                own.add(variable)
+            case Reduce(total=total, variable=variable):
+                own |= {total, variable}
+            case Subpattern(pattern=pattern):
+                found |= pattern.known
+                own |= {*pattern.nodes, *(hop.variable for hop in pattern.hops)} - pattern.known
+                own |= {hop.one for hop in pattern.hops if hop.one} | {path.variable for path in pattern.paths}
+    return found - own
+
+
+E = TypeVar("E")
+
+
+def rewritten(expression: E, by: Any) -> E:
+    """The expression with each part replaced by what `by` gives for it, from outside in; None leaves a part as it is
+    and goes on inside it."""
+    made = by(expression)
+    if made is not None:
+        return made  # type: ignore[no-any-return]
+    changes = {}
+    for each in fields(expression):  # type: ignore[arg-type]
+        before = getattr(expression, each.name)
+        after = _rewritten(before, by)
+        if after is not before:
+            changes[each.name] = after
+    return replace(expression, **changes) if changes else expression  # type: ignore[type-var]
+
+
+def _rewritten(value: Any, by: Any) -> Any:
+    if isinstance(value, Typed) or (is_dataclass(value) and isinstance(value, Pattern | Hop)):
+        return rewritten(value, by)
+    if isinstance(value, tuple) and value:
+        made = tuple(_rewritten(member, by) for member in value)
+        return made if any(new is not old for new, old in zip(made, value, strict=True)) else value
+    return value
+
+
+def local(variable: Variable, span: Span = NOWHERE) -> Local:
+    return Local(variable, type=variable.type, span=span)
+
+
+def conjuncts(condition: Expression) -> Iterator[Expression]:
+    """The conditions that must all be true where this one is."""
+    if isinstance(condition, Joined) and condition.operator == "AND":
+        for operand in condition.operands:
+            yield from conjuncts(operand)
+    else:
+        yield condition
+
+
+def all_of(conditions: tuple[Expression, ...]) -> Expression:
+    if len(conditions) == 1:
+        return conditions[0]
+    return Joined("AND", conditions, type=BOOLEAN, span=conditions[0].span if conditions else NOWHERE)

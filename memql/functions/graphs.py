@@ -1,0 +1,74 @@
+"""Functions of nodes, relations and paths, and of what is known about them."""
+
+from datetime import datetime
+
+from memql.functions.function import Function, mistyped
+from memql.types import NODE, RELATION, STRING, list_of
+from memql.world import Datum, Node, Path, Relation, World, moment
+
+
+def _entity(name: str, value: Datum) -> Node | Relation:
+    return value if isinstance(value, Node | Relation) else mistyped(name, "a node or a relation", value)
+
+
+def _relation(name: str, value: Datum) -> Relation:
+    return value if isinstance(value, Relation) else mistyped(name, "a relation", value)
+
+
+def _node(name: str, value: Datum) -> Node:
+    return value if isinstance(value, Node) else mistyped(name, "a node", value)
+
+
+def _path(name: str, value: Datum) -> Path:
+    return value if isinstance(value, Path) else mistyped(name, "a path", value)
+
+
+def _properties(value: Datum) -> dict[str, Datum]:
+    return dict(value if isinstance(value, dict) else _entity("properties", value).properties)
+
+
+def _moment(name: str, of: str) -> Function:
+    def meaning(value: Datum) -> datetime | None:
+        return moment(getattr(_entity(name, value).state, name))
+
+    return Function(name, ("entity",), "datetime", of, meaning)
+
+
+def _provenance(world: World, value: Datum) -> dict[str, Datum]:
+    """Where it came from: the events at its origin, and who wrote it when."""
+    node = _node("provenance", value)
+    events = world.sources(node)
+    return {
+        "sources": [event.id for event in events],
+        "external_keys": [event.properties.get("external_key") for event in events],
+        "version": node.state.version,
+        "owner": node.state.owner,
+        "recorded_at": moment(node.state.recorded_at),
+    }
+
+
+FUNCTIONS = (
+    Function("id", ("entity",), "string", "its id", lambda value: _entity("id", value).id),
+    Function("elementId", ("entity",), "string", "its id", lambda value: _entity("elementId", value).id),
+    Function("kind", ("entity",), "string", "what it is", lambda value: _entity("kind", value).kind),
+    Function("labels", ("node",), lambda given: list_of(STRING), "its kind, and its further labels",
+             lambda value: [_node("labels", value).kind, *value.labels]),
+    Function("type", ("relation",), "string", "the kind of the relation", lambda value: _relation("type", value).kind),
+    Function("properties", ("map|entity",), "map", "its properties as a map", _properties),
+    Function("startNode", ("relation",), lambda given: NODE, "what the relation comes from",
+             lambda world, value: world.ends(_relation("startNode", value))[0], asks=True),
+    Function("endNode", ("relation",), lambda given: NODE, "what the relation leads to",
+             lambda world, value: world.ends(_relation("endNode", value))[1], asks=True),
+    Function("nodes", ("path",), lambda given: list_of(NODE), "the nodes of a path",
+             lambda value: list(_path("nodes", value).nodes)),
+    Function("relationships", ("path",), lambda given: list_of(RELATION), "the relations of a path",
+             lambda value: list(_path("relationships", value).relations)),
+    Function("provenance", ("node",), "map", "the events it came from, who wrote it and when", _provenance, asks=True),
+    Function("similarity", ("node", "node"), "float", "how near the meanings of two nodes are, from -1 to 1",
+             lambda world, one, other: world.similarity(_node("similarity", one), _node("similarity", other)),
+             asks=True),
+    _moment("valid_from", "when it began to be true"),
+    _moment("valid_to", "when it ceased to be true; null: it still is"),
+    _moment("recorded_at", "when this version became known"),
+    _moment("retired_at", "when this version ceased to be the current one; null: it is"),
+)  # fmt: skip

@@ -1,0 +1,246 @@
+"""Text → tokens: one regular expression, a table of keywords, and a look across brackets.
+
+A keyword is only offered as one: where the grammar has no use for it the parser takes it as a name, so that people may
+call things `count`, `search` or `score`. What one token of lookahead cannot tell is told here, once all brackets are
+matched: a bracket that begins a pattern, and a stroke that ends the head of a comprehension.
+"""
+
+import re
+from dataclasses import dataclass
+
+from memql.errors import Problem, Span
+
+TEXT_BYTES = 65_536
+"""Longest query: a page of a book is three thousand; compiling more would keep others waiting."""
+NESTING = 200
+"""Deepest nesting of brackets and of expressions: far beyond what people write, inside Python's stack."""
+
+HARD = frozenset(
+    "MATCH OPTIONAL WHERE WITH RETURN UNWIND UNION AS DISTINCT AND OR XOR NOT IN IS NULL TRUE FALSE "
+    "CASE WHEN THEN ELSE END CONTAINS".split()
+)
+"""No variable may be called so without backquotes; properties, labels and keys of maps may."""
+SOFT = frozenset("EXPLAIN PROFILE ALL SKIP OFFSET LIMIT ASC DESC SEARCH MATCHES WEIGHT FUSE SCORE EXISTS COUNT".split())
+PAIRS = {
+    ("AS", "OF"): "AS_OF",
+    ("VALID", "AT"): "VALID_AT",
+    ("ORDER", "BY"): "ORDER_BY",
+    ("STARTS", "WITH"): "STARTS_WITH",
+    ("ENDS", "WITH"): "ENDS_WITH",
+    ("SIMILAR", "TO"): "SIMILAR_TO",
+}
+"""Two words that are one token. Where the grammar has no use for the pair the parser takes them apart again."""
+KEYWORDS = HARD | SOFT | {"ASCENDING", "DESCENDING", "COLLECT"}
+_ALIASES = {"ASCENDING": "ASC", "DESCENDING": "DESC"}
+_FIRST = {first for first, _ in PAIRS}
+_ONLY_BEFORE_BRACE = {"EXISTS", "COUNT", "COLLECT"}
+
+_TOKEN = re.compile(
+    r"""(?P<SPACE>\s+|//[^\n]*|/\*.*?\*/)
+      | (?P<TIME>(?:datetime|date)'[^'\n]*')
+      | (?P<COUNT_ALL>count\s*\(\s*\*\s*\))
+      | (?P<IDENT>[^\W\d]\w*)
+      | (?P<FLOAT>(?:\d+\.\d+|\.\d+)(?:e[+-]?\d+)?(?!\w)|\d+e[+-]?\d+(?!\w))
+      | (?P<INT>0x[0-9a-f]+(?!\w)|0o[0-7]+(?!\w)|\d+(?!\w))
+      | (?P<STRING>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")
+      | (?P<QUOTED>`(?:[^`]|``)+`)
+      | (?P<PARAMETER>\$(?:[^\W\d]\w*|\d+|`[^`]+`)(?:\s*::\s*[^\W\d]\w*(?:\s*\[\s*\])?\s*\??)?)
+      | (?P<EMPTY>\[\s*\])
+      | (?P<SYMBOL>\.\.|<>|<=|>=|=~|\|\||[-+*/%^=<>!&|:;,.(){}\[\]])""",
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+_BRACE = re.compile(r"\s*\{")
+_OPEN = {"(": ")", "[": "]", "{": "}"}
+
+
+@dataclass(slots=True)
+class Token:
+    """`type` is a terminal of the grammar; a symbol's type is its own text."""
+
+    type: str
+    text: str
+    start: int
+    line: int
+    column: int
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.text)
+
+    @property
+    def span(self) -> Span:
+        return Span(self.line, self.column, max(1, len(self.text)), self.start)
+
+
+def tokens(text: str) -> list[Token] | Problem:
+    """The tokens of a query, an END behind them; or the first place that is no token, or nested too deep."""
+    found: list[Token] = []
+    position, line, line_start = 0, 1, 0
+    match = _TOKEN.match
+    while position < len(text):
+        lexeme = match(text, position)
+        if lexeme is None:
+            return _unreadable(text, position, line, position - line_start + 1)
+        kind, written = lexeme.lastgroup, lexeme.group()
+        assert kind is not None
+        if kind != "SPACE":
+            token = Token(kind, written, position, line, position - line_start + 1)
+            if kind == "IDENT":
+                token.type = _keyword(text, token)
+            elif kind == "SYMBOL":
+                token.type = written
+            found.append(token)
+        if "\n" in written:
+            line += written.count("\n")
+            line_start = position + written.rindex("\n") + 1
+        position = lexeme.end()
+    found = _paired(text, found)
+    found.append(Token("$END", "", len(text.rstrip()), *_place_of_end(text)))
+    return _settled(found)
+
+
+def _keyword(text: str, token: Token) -> str:
+    word = token.text.upper()
+    if word not in KEYWORDS:
+        return "IDENT"
+    if word in _ONLY_BEFORE_BRACE and not _BRACE.match(text, token.end):
+        return "IDENT"
+    return _ALIASES.get(word, word)
+
+
+def _paired(text: str, found: list[Token]) -> list[Token]:
+    """The tokens with ORDER and BY, and their like, as one."""
+    joined: list[Token] = []
+    waiting: Token | None = None
+    for token in found:
+        if waiting is not None:
+            pair = PAIRS.get((waiting.text.upper(), token.text.upper()))
+            if pair:
+                waiting = Token(pair, text[waiting.start : token.end], waiting.start, waiting.line, waiting.column)
+                joined.append(waiting)
+                waiting = None
+                continue
+            joined.append(waiting)
+            waiting = None
+        if token.text.upper() in _FIRST and token.type not in ("STRING", "QUOTED"):
+            waiting = token
+        else:
+            joined.append(token)
+    return [*joined, waiting] if waiting is not None else joined
+
+
+def taken_apart(token: Token) -> list[Token]:
+    """The two words of a pair, as the tokens that they are alone."""
+    first, second = token.text.split()[0], token.text.split()[-1]
+    begin = token.start + len(token.text) - len(second)
+    gap = token.text[: len(token.text) - len(second)]
+    lines = gap.count("\n")
+    column = len(gap) - gap.rindex("\n") if lines else token.column + len(gap)
+    parts = [Token("IDENT", first, token.start, token.line, token.column)]
+    parts.append(Token("IDENT", second, begin, token.line + lines, column))
+    for part in parts:
+        if (word := part.text.upper()) in KEYWORDS:
+            part.type = _ALIASES.get(word, word)
+    return parts
+
+
+def _place_of_end(text: str) -> tuple[int, int]:
+    """Line and column right behind the last word: where something is missing."""
+    written = text.rstrip()
+    return written.count("\n") + 1, len(written) - (written.rfind("\n") + 1) + 1
+
+
+def _unreadable(text: str, position: int, line: int, column: int) -> Problem:
+    character = text[position]
+    span = Span(line, column, 1, position)
+    if character in "'\"":
+        return Problem("Q003", "this text is not closed", hint=f"end it with {character}", span=span)
+    if character == "`":
+        return Problem("Q003", "this name is not closed", hint="end it with a backquote", span=span)
+    if text.startswith("/*", position):
+        return Problem("Q003", "this comment is not closed", hint="end it with */", span=span)
+    if character.isdigit():
+        number = re.match(r"\w+", text[position:])
+        length = len(number[0]) if number else 1
+        return Problem("Q004", "this is no number", span=Span(line, column, length, position),
+                       hint="a name begins with a letter; other names stand in backquotes")  # fmt: skip
+    if character == "$":
+        return Problem("Q002", "a parameter has a name", hint="such as $name", span=span)
+    shown = character if character.isprintable() else f"U+{ord(character):04X}"
+    return Problem("Q002", f"the character {shown} has no meaning here", span=span)
+
+
+def _settled(found: list[Token]) -> list[Token] | Problem:
+    """Matches the brackets, and renames what only they can tell."""
+    closes: dict[int, int] = {}
+    opened: list[int] = []
+    strokes: dict[int, int] = {}  # the last stroke right inside each open bracket
+    for place, token in enumerate(found):
+        if token.type in _OPEN:
+            if len(opened) >= NESTING:
+                message = f"brackets are nested deeper than {NESTING}"
+                return Problem("Q401", message, hint="name parts of it with WITH", span=token.span)
+            opened.append(place)
+        elif token.type in (")", "]", "}"):
+            if not opened or _OPEN[found[opened[-1]].type] != token.type:
+                return _unmatched(found, opened, token)
+            closes[opened.pop()] = place
+        elif token.type == "|" and opened:
+            strokes[opened[-1]] = place
+    if opened:
+        token = found[opened[-1]]
+        hint = f"close it with {_OPEN[token.type]}"
+        return Problem("Q005", f"this `{token.text}` is not closed", hint=hint, span=token.span)
+    for place, stroke in strokes.items():
+        if _is_comprehension(found, place):
+            found[stroke].type = "BAR"
+    for place, end in closes.items():
+        if found[place].type == "(" and _begins_pattern(found, closes, place, end):
+            found[place].type = "PATTERN"
+    return found
+
+
+def _unmatched(found: list[Token], opened: list[int], token: Token) -> Problem:
+    if not opened:
+        return Problem("Q005", f"this `{token.text}` closes nothing", hint="take it away", span=token.span)
+    opening = found[opened[-1]]
+    message = f"`{token.text}` cannot close the `{opening.text}` of line {opening.line}, column {opening.column}"
+    return Problem("Q005", message, hint=f"write {_OPEN[opening.type]} first", span=token.span)
+
+
+def _is_comprehension(found: list[Token], place: int) -> bool:
+    before = found[place - 1] if place else None
+    if found[place].type == "[":
+        return before is None or before.type != "-"
+    return found[place].type == "(" and before is not None and before.text.lower() == "reduce"
+
+
+def _begins_pattern(found: list[Token], closes: dict[int, int], place: int, end: int) -> bool:
+    """Whether the bracket is a node, and an arrow leads from it to another bracket."""
+    if place and found[place - 1].type in ("IDENT", "QUOTED"):
+        return False  # The arguments of a function.
+    inside = found[place + 1 : end]
+    if inside and inside[0].type not in (":", "{", "PARAMETER"):
+        plain = len(inside) == 1 or inside[1].type in (":", "{", "PARAMETER", "WHERE")
+        if not plain or not (inside[0].type in ("IDENT", "QUOTED") or inside[0].type in SOFT):
+            return False
+    at = end + 1
+    if found[at].type == "<":
+        at += 1
+    if found[at].type != "-":
+        return False
+    at += 1
+    if found[at].type == "[":
+        at = closes[at] + 1
+    elif found[at].type == "EMPTY":
+        at += 1
+    if found[at].type != "-":
+        return False
+    at += 1
+    if found[at].type == ">":
+        at += 1
+    if found[at].type in ("+", "*"):
+        at += 1
+    elif found[at].type == "{":
+        at = closes[at] + 1
+    return found[at].type == "("

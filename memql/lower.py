@@ -1,0 +1,189 @@
+"""`bound` → the plain plan: clause by clause as written, everything scanned, conditions after everything is there.
+
+It is not fast, and nothing in it is clever: it is what every better plan must agree with.
+"""
+
+from typing import Any
+
+from memql import bound, plan
+from memql.ast import Direction
+from memql.bound import Expression, Variable
+from memql.catalog import RELATIONS
+from memql.plan import Operator
+
+LASTING = frozenset(relation.name for relation in RELATIONS if relation.lasting)
+"""Kinds of relation through which the far end is seen whatever became of it."""
+_FLIPPED: dict[Direction, Direction] = {"out": "in", "in": "out", "any": "any"}
+
+
+def lower(query: bound.Query) -> Operator:
+    """The plain plan of a query."""
+    parts = [_part(part) for part in query.parts]
+    made = parts[0]
+    columns = query.parts[0].columns
+    for place, other in enumerate(parts[1:], 1):
+        taken = (columns, query.parts[place].columns)
+        made = plan.Union((made, other), taken, columns)
+        if not query.alls[place - 1]:
+            made = plan.Distinct(made, columns)
+    if query.as_of is not None or query.valid_at is not None:
+        made = plan.TimeScope(made, query.as_of, query.valid_at)
+    return made
+
+
+def _part(part: bound.Part) -> Operator:
+    made: Operator = plan.Unit()
+    for clause in part.clauses:
+        match clause:
+            case bound.Match():
+                made = _match(made, clause)
+            case bound.Unwind():
+                made, source = _asked(made, clause.source)
+                made = plan.Unwind(made, source, clause.variable)
+            case bound.Search():
+                made = _search(made, clause)
+            case bound.Project():
+                made = _project(made, clause)
+    # Scores that are carried along are no columns.
+    return plan.Project(made, tuple((column, bound.local(column)) for column in part.columns))
+
+
+# Patterns
+
+
+def _match(source: Operator, clause: bound.Match) -> Operator:
+    pattern = clause.pattern
+    if not clause.optional:
+        return lower_pattern(source, pattern)
+    handed = pattern.known.union(*(bound.variables(each) & plan.binds(source) for each in pattern.conditions))
+    inner = lower_pattern(plan.Argument(tuple(sorted(handed, key=lambda each: each.number))), pattern)
+    own = plan.binds(inner) - plan.binds(source)
+    return plan.Attempt(source, inner, tuple(sorted(own, key=lambda each: each.number)))
+
+
+def lower_pattern(source: Operator, pattern: bound.Pattern) -> Operator:
+    """Scans the first node that is written, and goes on from what is bound."""
+    made = expanded(source, pattern.nodes, pattern.hops, pattern.known)
+    for path in pattern.paths:
+        made = plan.Trace(made, path)
+    return filtered(made, pattern.conditions)
+
+
+def expanded(
+    source: Operator, nodes: tuple[Variable, ...], hops: tuple[bound.Hop, ...], known: frozenset[Variable]
+) -> Operator:
+    """All of these hops, each from an end that is bound by then; nodes are scanned in the order given."""
+    made, have, left = source, set(known), list(hops)
+    passed: list[Variable] = []
+    for node in nodes:
+        if node not in have:
+            made = plan.Scan(made, node, lasting=_reached_by_provenance(node, hops))
+            have.add(node)
+        while hop := next((hop for hop in left if hop.near in have or hop.far in have), None):
+            left.remove(hop)
+            onwards = hop.near in have
+            origin, end = (hop.near, hop.far) if onwards else (hop.far, hop.near)
+            direction = hop.direction if onwards else _FLIPPED[hop.direction]
+            again = hop.variable in have
+            made = plan.Expand(made, hop, origin, end, direction, end in have, again, tuple(passed))
+            have |= {end, hop.variable}
+            passed.append(hop.variable)
+    return made
+
+
+def _reached_by_provenance(node: Variable, hops: tuple[bound.Hop, ...]) -> bool:
+    """Whether a hop may lead here through a lasting kind: then it must not matter from which side it is looked at."""
+    return any(
+        (hop.kinds is None or LASTING & set(hop.kinds))
+        and ((hop.far == node and hop.direction != "in") or (hop.near == node and hop.direction != "out"))
+        for hop in hops
+    )
+
+
+# Conditions and expressions
+
+
+def filtered(source: Operator, conditions: tuple[Expression, ...]) -> Operator:
+    made, kept = source, []
+    for condition in conditions:
+        made, plain = _asked(made, condition)
+        kept.append(plain)
+    return plan.Filter(made, tuple(kept)) if kept else made
+
+
+def _asked(source: Operator, expression: Expression) -> tuple[Operator, Expression]:
+    """The expression without subpatterns: each is answered before, as a value of the row."""
+    made = source
+
+    def by(part: Any) -> Expression | None:
+        nonlocal made
+        if not isinstance(part, bound.Subpattern):
+            return None
+        known = sorted(bound.variables(part), key=lambda each: each.number)
+        inner = lower_pattern(plan.Argument(tuple(known)), part.pattern)
+        variable = _answer(part)
+        made = plan.Ask(made, inner, part.asks, variable)
+        return bound.local(variable, part.span)
+
+    plain = bound.rewritten(expression, by)
+    return made, plain
+
+
+def _answer(part: bound.Subpattern) -> Variable:
+    """A variable for what a subpattern says: numbered by one of its own, which nothing outside can see."""
+    own = [*part.pattern.nodes, *(hop.variable for hop in part.pattern.hops)]
+    number = max(variable.number for variable in own if variable not in part.pattern.known)
+    return Variable(-number - 3, part.asks, part.type)
+
+
+# Clauses
+
+
+def _search(source: Operator, clause: bound.Search) -> Operator:
+    if clause.bound:
+        source = filtered(source, clause.conditions)
+        among = None
+    else:
+        among = filtered(plan.Scan(plan.Unit(), clause.variable), clause.conditions)
+    return plan.Search(
+        source, clause.variable, clause.bound, clause.ways, among, clause.limit, clause.score, clause.total
+    )
+
+
+def _project(source: Operator, clause: bound.Project) -> Operator:
+    """Columns are computed beside what there is, so that ORDER BY and WHERE may use both; then only they are left."""
+    made = source
+    if clause.grouped:
+        keys, aggregates = [], []
+        for variable, key in clause.keys:
+            made, plain = _asked(made, key)
+            keys.append((variable, plain))
+        for variable, aggregated in clause.aggregates:
+            made, asked = _asked(made, aggregated)
+            assert isinstance(asked, bound.Aggregated)
+            aggregates.append((variable, asked))
+        made = plan.Aggregate(made, tuple(keys), tuple(aggregates))
+    items = []
+    for variable, expression in clause.items:
+        made, plain = _asked(made, expression)
+        items.append((variable, plain))
+    computed = tuple((v, each) for v, each in items if not (isinstance(each, bound.Local) and each.variable == v))
+    columns = tuple(variable for variable, _ in items)
+    made = plan.Project(made, computed, keeps=True) if computed else made
+    if clause.distinct:
+        made = plan.Distinct(_narrowed(made, columns), columns)
+    if clause.order:
+        by = []
+        for sort in clause.order:
+            made, plain = _asked(made, sort.expression)
+            by.append(bound.Sort(plain, sort.descending))
+        made = plan.Order(made, tuple(by))
+    if clause.skip is not None or clause.limit is not None:
+        made = plan.Page(made, clause.skip, clause.limit)
+    if clause.where is not None:
+        made = filtered(made, (clause.where,))
+    return _narrowed(made, columns)
+
+
+def _narrowed(source: Operator, columns: tuple[Variable, ...]) -> Operator:
+    return plan.Project(source, tuple((column, bound.local(column)) for column in columns))

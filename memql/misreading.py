@@ -1,0 +1,236 @@
+"""Why a query cannot be read: what was expected, what was probably meant, and what to write instead.
+
+Only refused queries come here, so it may take its time: whether a misspelt keyword was meant is found by trying how
+much farther the query could be read with it.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from rapidfuzz.distance import OSA
+
+from memql.errors import Problem
+from memql.grammar import Row, Tables
+from memql.lexer import HARD, PAIRS, SOFT, Token, taken_apart
+
+_SPELT = {pair: " ".join(words) for words, pair in PAIRS.items()} | {word: word for word in HARD | SOFT}
+"""Each keyword as people write it."""
+_NEAR = 0.6
+"""From this likeness on a word may be a keyword misspelt."""
+
+_WRITES = "read with MemQL, and write with a mutation"
+INSTEAD = {
+    "CREATE": ("CREATE", f"{_WRITES}: remember, addTask, addItem, relate"),
+    "MERGE": ("MERGE", f"{_WRITES}: an idempotency key or an external key keeps things single"),
+    "SET": ("SET", f"{_WRITES}: reviseItem makes a new version"),
+    "DELETE": ("DELETE", f"{_WRITES}: retireItem ends an item, eraseItem removes its content"),
+    "DETACH": ("DELETE", f"{_WRITES}: retireItem ends an item, eraseItem removes its content"),
+    "REMOVE": ("REMOVE", f"{_WRITES}: reviseItem, with the property set to null"),
+    "FOREACH": ("FOREACH", f"{_WRITES}: one for each item"),
+    "REMEMBER": ("REMEMBER", "use the mutation remember"),
+    "CORRECT": ("CORRECT", "use the mutation reviseItem"),
+    "SUPERSEDE": ("SUPERSEDE", "use the mutation supersedeItem"),
+    "FORGET": ("FORGET", "use the mutation retireItem, or eraseItem to remove the content"),
+    "LINK": ("LINK", "use the mutation relate"),
+    "LIVE": ("LIVE", "ask again when the tenant's position has risen"),
+    "CALL": ("CALL", "there are no procedures: SEARCH finds, and WITH passes on what a subquery would give"),
+    "YIELD": ("YIELD", "there are no procedures: SEARCH finds, and RETURN gives"),
+    "LOAD": ("LOAD CSV", "read files with `memql import`"),
+    "USE": ("USE", "a request names its tenant; a query has no other"),
+    "SHORTESTPATH": ("shortestPath", "match a bounded path, then ORDER BY length(p) LIMIT 1"),
+    "ALLSHORTESTPATHS": ("allShortestPaths", "match a bounded path, then ORDER BY length(p)"),
+    "SHORTEST": ("SHORTEST", "match a bounded path, then ORDER BY length(p) LIMIT 1"),
+    "TRAIL": ("TRAIL", "leave it out: no relation is met twice within a MATCH anyway"),
+    "WALK": ("WALK", "leave it out: no relation is met twice within a MATCH"),
+    "ACYCLIC": ("ACYCLIC", "name the nodes, and compare them: WHERE a <> c"),
+    "NEAR": ("NEAR", "MATCH from the node first: SEARCH then ranks only what it reached"),
+    "ON": ("ON", "leave it out: each kind is searched by its text, an entity also by its aliases"),
+    "COLLECT": ("COLLECT { … }", "OPTIONAL MATCH, then collect(…)"),
+    "HISTORY": ("WITH HISTORY", "ask AS OF each moment; GraphQL's `versions` lists all of them"),
+    "DURING": ("VALID DURING", "compare the times: WHERE m.valid_from < $until AND (m.valid_to IS NULL OR …)"),
+    "NULLS": ("NULLS", "leave it out, or ORDER BY x IS NULL, x"),
+    "SELECT": ("SELECT", "MATCH (m:Memory) RETURN m.text"),
+    "FROM": ("FROM", "MATCH (m:Memory) says from where, RETURN what"),
+    "GROUP": ("GROUP BY", "leave it out: what stands beside an aggregate in RETURN is what it groups by"),
+    "HAVING": ("HAVING", "WITH … WHERE filters after an aggregate"),
+    "LIKE": ("LIKE", "CONTAINS, STARTS WITH, ENDS WITH or =~"),
+    "BETWEEN": ("BETWEEN", "1 <= x <= 9"),
+    "ELSEIF": ("ELSEIF", "another WHEN"),
+}
+"""Words of Cypher, of ISO GQL and of SQL that are not MemQL's (or not here), each with what to write instead."""
+
+
+def explained(table: Tables, given: Sequence[Token], start: str, at: int, states: Sequence[int]) -> Problem:
+    """The problem with the token at that place, where the parser was in these states."""
+    token = given[min(at, len(given) - 1)]
+    before = given[at - 1] if at else None
+    if problem := _instead(token, before, given, at) or _habit(token, before, given, at):
+        return problem
+    if meant := _meant(table, given, start, at):
+        mistaken, word = meant
+        hint = f"did you mean {word}?"
+        return Problem("Q001", f"unexpected `{mistaken.text[:60]}`", hint=hint, span=mistaken.span)
+    accepted = _accepted(table, states)
+    if "}" in accepted and token.type in ("MATCH", "WITH", "RETURN", "UNWIND", "SEARCH", "UNION"):
+        hint = "keep one pattern and its WHERE in the braces, and match the rest before"
+        return Problem("Q501", "a whole query inside EXISTS { } or COUNT { } is not supported", hint=hint,
+                       span=token.span)  # fmt: skip
+    expected = _phrase(accepted)
+    if token.type == "$END":
+        return Problem("Q001", "the query ends too early", hint=f"expected here: {expected}", span=token.span)
+    if token.type in HARD and "a name" in expected:
+        hint = f"to use it as a name write `{token.text}` in backquotes"
+        return Problem("Q001", f"`{token.text}` is a keyword", hint=hint, span=token.span)
+    return Problem("Q001", f"unexpected `{token.text[:60]}`", hint=f"expected here: {expected}", span=token.span)
+
+
+def _instead(token: Token, before: Token | None, given: Sequence[Token], at: int) -> Problem | None:
+    word = token.text.upper()
+    if token.type == "{" and before is not None and before.text.upper() == "CALL":
+        token, word = before, "CALL"
+    follows = given[at + 1] if at + 1 < len(given) else None
+    if word in ("AS OF", "VALID AT") or token.type in ("AS_OF", "VALID_AT"):
+        hint = "times stand once, at the beginning of the query, before its first clause"
+        return Problem("Q502", f"{_SPELT[token.type]} is not supported here", hint=hint, span=token.span)
+    if word in ("ALL", "ANY") and follows and follows.text.upper() == "SHORTEST":
+        word = "SHORTEST"
+    if token.type == "PATTERN" or (token.type == "(" and before is not None and before.type == "("):
+        if token.type == "PATTERN":
+            hint = "match the pattern in a MATCH of its own, or test it in WHERE"
+            return Problem("Q501", "a pattern as a value is not supported here", hint=hint, span=token.span)
+        hint = "write the hops out, or quantify one relation: (a)-[:KIND]->{1,3}(b)"
+        return Problem("Q501", "a quantified group is not supported", hint=hint, span=token.span)
+    if token.type == "STRING" and before is not None and before.text.lower() in ("duration", "time", "localtime"):
+        what = f"a literal of type {before.text.lower()}"
+        hint = "instead: pass the moment as a parameter, $until::datetime"
+        return Problem("Q501", f"{what} is not supported", hint=hint, span=before.span.to(token.span))
+    if token.type not in ("STRING", "QUOTED", "PARAMETER"):
+        if word in ("VALID", "WITH") and follows is not None:
+            word = follows.text.upper()
+        if word in INSTEAD:
+            what, instead = INSTEAD[word]
+            return Problem("Q501", f"{what} is not supported", hint=f"instead: {instead}", span=token.span)
+    return None
+
+
+def _habit(token: Token, before: Token | None, given: Sequence[Token], at: int) -> Problem | None:
+    """Operators of other languages."""
+    follows = given[at + 1].text if at + 1 < len(given) else ""
+    touching = before is not None and before.end == token.start
+    hint = ""
+    if token.text == "=" and touching and before is not None and before.text in ("=", "!"):
+        hint = "equality is written =" if before.text == "=" else "inequality is written <>"
+    elif token.text == "!" and follows == "=":
+        hint = "inequality is written <>"
+    elif token.text == "!":
+        hint = "write NOT"
+    elif token.text == "&":
+        hint = "write AND"
+    elif token.text == "|":
+        hint = "write OR"
+    elif token.text == ";":
+        hint = "one query at a time"
+    return Problem("Q001", f"unexpected `{token.text}`", hint=hint, span=token.span) if hint else None
+
+
+def _meant(table: Tables, given: Sequence[Token], start: str, at: int) -> tuple[Token, str] | None:
+    """The token that is probably a keyword misspelt, and the keyword: the one with which the query reads farthest."""
+    best: tuple[int, float] = (at, 0.0)
+    meant: tuple[Token, str] | None = None
+    for place in (at, at - 1, at - 2):
+        if place < 0 or place >= len(given) or given[place].type not in ("IDENT", *HARD, *SOFT):
+            continue
+        for keyword, spelt in _SPELT.items():
+            for words in (1, 2) if " " in spelt else (1,):
+                written = given[place : place + words]
+                likeness = _likeness([token.text for token in written], spelt)
+                if likeness < _NEAR or written[0].type == keyword:
+                    continue
+                replaced = Token(keyword, spelt, written[0].start, written[0].line, written[0].column)
+                trial = [*given[:place], replaced, *given[place + words :]]
+                reached = _reached(table, trial, start) + words - 1
+                if reached > at and (reached, likeness) > best:
+                    best, meant = (reached, likeness), (written[0], spelt)
+    return meant
+
+
+def _likeness(written: Sequence[str], spelt: str) -> float:
+    return float(OSA.normalized_similarity(" ".join(written).upper(), spelt))
+
+
+def _reached(table: Tables, given: Sequence[Token], start: str) -> int:
+    """How many of these tokens can be read."""
+    states = [table.starts[start]]
+    waiting = list(given)[::-1]
+    apart = 0
+    while waiting:
+        kind = usable(table.rows[states[-1]], waiting[-1])
+        if kind is not None and _shift(table, states, kind):
+            waiting.pop()
+        elif waiting[-1].type in PAIRS.values():
+            waiting[-1:] = taken_apart(waiting[-1])[::-1]
+            apart += 1
+        else:
+            break
+    return len(given) + apart - len(waiting)
+
+
+def usable(row: Row, token: Token) -> str | None:
+    """As what the token can be taken here: itself, or for a keyword a name, for a pattern's bracket a bracket."""
+    if token.type in row:
+        return token.type
+    if token.type == "PATTERN":
+        return "(" if "(" in row else None
+    if token.type in SOFT and "IDENT" in row:
+        return "IDENT"
+    if (token.type in SOFT or token.type in HARD) and "WORD" in row:
+        return "WORD"
+    return None
+
+
+def _shift(table: Tables, states: list[int], kind: str) -> bool:
+    """Reads a terminal: reduces what it ends, then goes on. Tables are merged, so it may turn out to be none."""
+    while True:
+        move = table.rows[states[-1]].get(kind)
+        if move is None:
+            return False
+        if move >= 0:
+            states.append(move)
+            return True
+        rule = table.rules[-move - 1]
+        del states[-rule.size :]
+        states.append(table.rows[states[-1]][rule.origin])
+
+
+def _accepted(table: Tables, states: Sequence[int]) -> set[str]:
+    """Every terminal that could stand here."""
+    return {kind for kind in table.rows[states[-1]] if _shift(table, list(states), kind)}
+
+
+_VALUES = {"INT", "FLOAT", "STRING", "PARAMETER", "COUNT_ALL"}
+_CLAUSES = ("MATCH", "SEARCH", "UNWIND", "WITH", "RETURN")
+
+
+def _phrase(accepted: Iterable[str]) -> str:
+    """What is expected, as people would say it: what closes something comes first."""
+    found = set(accepted)
+    said = [f"`{symbol}`" for symbol in (")", "]", "}", ",") if symbol in found]
+    if found >= _VALUES - {"COUNT_ALL"}:
+        said.append("an expression")
+    elif "IDENT" in found:
+        said.append("a name")
+    elif "(" in found:
+        said.append("`(`")
+    if "INT" in found and "STRING" not in found:
+        said.append("a whole number")
+    if found.issuperset(_CLAUSES):
+        said.append("a clause such as MATCH or RETURN")
+    else:
+        said += [word for word in _CLAUSES if word in found]
+    words = sorted(_SPELT[kind] for kind in found if kind in _SPELT and kind not in _CLAUSES)
+    structural = [word for word in words if word in ("WHERE", "AS", "THEN", "END", "BY", "SIMILAR TO", "MATCHES", "IN")]
+    said += structural
+    if "$END" in found:
+        said.append("the end")
+    if not said:
+        said = [f"`{_SPELT.get(kind, kind)}`" for kind in sorted(found) if not kind.startswith("_")][:5]
+    return " or ".join(said[:4]) or "something else"

@@ -1,0 +1,251 @@
+"""How a query is answered: operators as data. Each takes rows from its `source` and gives rows.
+
+A row is a value for each variable that is bound. `lower` writes the plain plan, `rules` better ones with the same rows,
+and the engine runs them.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, TypeAlias
+
+from memql.ast import Direction
+from memql.bound import Aggregated, Expression, Hop, PathOf, Sort, Variable, Way
+
+
+class Operator:
+    """One step of a plan."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unit(Operator):
+    """One row in which nothing is bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument(Operator):
+    """The rows of the plan around this one."""
+
+    variables: tuple[Variable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan(Operator):
+    """Each row with each item that is seen. `kinds`: of these only. `ids`: only the item of that id. `equals`: only
+    those whose property has that value. `lasting`: also items that are retired or no longer valid, because what comes
+    next reaches them through provenance."""
+
+    source: Operator
+    variable: Variable
+    kinds: frozenset[str] | None = None
+    ids: Expression | None = None
+    equals: tuple[tuple[str, Expression], ...] = ()
+    lasting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Expand(Operator):
+    """Each row with each relation from `origin` that fits the hop, and what it leads to.
+
+    `direction` is seen from the origin. `closes`: the end was bound before, and must be what is reached; `again`: so
+    was the relation. `unlike`: relations of the same MATCH, which none may be met twice. `kinds`: those of the end.
+    """
+
+    source: Operator
+    hop: Hop
+    origin: Variable
+    end: Variable
+    direction: Direction
+    closes: bool = False
+    again: bool = False
+    unlike: tuple[Variable, ...] = ()
+    kinds: frozenset[str] | None = None
+
+    @property
+    def backwards(self) -> bool:
+        """Whether it goes against the order in which the hop was written."""
+        return self.origin == self.hop.far and self.end == self.hop.near and self.origin != self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Trace(Operator):
+    """Each row with the path that its nodes and relations make."""
+
+    source: Operator
+    path: PathOf
+
+
+@dataclass(frozen=True, slots=True)
+class Filter(Operator):
+    """The rows for which all conditions are true."""
+
+    source: Operator
+    conditions: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt(Operator):
+    """OPTIONAL MATCH: each row with each of its rows in `inner`; with nulls where there are none."""
+
+    source: Operator
+    inner: Operator
+    variables: tuple[Variable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Operator):
+    """Each row with whether `inner` has rows for it, or how many."""
+
+    source: Operator
+    inner: Operator
+    asks: Literal["exists", "count"]
+    variable: Variable
+
+
+@dataclass(frozen=True, slots=True)
+class Search(Operator):
+    """Each row with the items that fit best, best first, `limit` of them. `among`: the plan of the items that qualify,
+    before the search. Where `ranks`, the rows already have the item, and those are put in order and cut."""
+
+    source: Operator
+    variable: Variable
+    ranks: bool
+    ways: tuple[Way, ...]
+    among: Operator | None
+    limit: Expression | None
+    score: Variable
+    total: Variable | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unwind(Operator):
+    """Each row with each member of the list."""
+
+    source: Operator
+    list: Expression
+    variable: Variable
+
+
+@dataclass(frozen=True, slots=True)
+class Project(Operator):
+    """Each row with these values; with `keeps` beside what it had, else instead of it."""
+
+    source: Operator
+    items: tuple[tuple[Variable, Expression], ...]
+    keeps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate(Operator):
+    """A row a group. Without keys there is one group, even of no rows."""
+
+    source: Operator
+    keys: tuple[tuple[Variable, Expression], ...]
+    aggregates: tuple[tuple[Variable, Aggregated], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct(Operator):
+    """The rows, each only once, told apart by these."""
+
+    source: Operator
+    variables: tuple[Variable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Order(Operator):
+    """The rows in order; with `first` only so many of them are asked for."""
+
+    source: Operator
+    by: tuple[Sort, ...]
+    first: tuple[Expression, ...] = ()
+    """The sum of these is how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Operator):
+    source: Operator
+    skip: Expression | None
+    limit: Expression | None
+
+
+@dataclass(frozen=True, slots=True)
+class Union(Operator):
+    """The rows of one part after the other; `columns` are those of the first, by whose place the others are taken."""
+
+    parts: tuple[Operator, ...]
+    taken: tuple[tuple[Variable, ...], ...]
+    columns: tuple[Variable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeScope(Operator):
+    """What was known then, and true then: the scope of every operator beneath."""
+
+    source: Operator
+    as_of: Expression | None
+    valid_at: Expression | None
+
+
+Rule: TypeAlias = Callable[[Operator], Operator]
+
+
+def inputs(operator: Operator) -> Iterator[tuple[str, Operator]]:
+    """The operators right beneath, each with the name of its place."""
+    for each in fields(operator):  # type: ignore[arg-type]
+        value = getattr(operator, each.name)
+        if isinstance(value, Operator):
+            yield each.name, value
+        elif isinstance(value, tuple):
+            yield from ((each.name, member) for member in value if isinstance(member, Operator))
+
+
+def walked(operator: Operator) -> Iterator[Operator]:
+    yield operator
+    for _, below in inputs(operator):
+        yield from walked(below)
+
+
+def rebuilt(operator: Operator, by: Rule) -> Operator:
+    """The plan with each operator replaced by what `by` makes of it, from the bottom up."""
+    changes: dict[str, Any] = {}
+    for each in fields(operator):  # type: ignore[arg-type]
+        value = getattr(operator, each.name)
+        if isinstance(value, Operator):
+            made: Any = rebuilt(value, by)
+        elif isinstance(value, tuple) and any(isinstance(member, Operator) for member in value):
+            made = tuple(rebuilt(member, by) for member in value)
+        else:
+            continue
+        if made is not value and made != value:
+            changes[each.name] = made
+    return by(replace(operator, **changes) if changes else operator)  # type: ignore[type-var]
+
+
+def binds(operator: Operator) -> frozenset[Variable]:
+    """The variables that its rows have."""
+    match operator:
+        case Argument(variables=variables):
+            return frozenset(variables)
+        case Scan(source=source, variable=variable) | Unwind(source=source, variable=variable):
+            return binds(source) | {variable}
+        case Ask(source=source, variable=variable):
+            return binds(source) | {variable}
+        case Expand(source=source, hop=hop, end=end):
+            return binds(source) | {hop.variable, end}
+        case Trace(source=source, path=path):
+            return binds(source) | {path.variable}
+        case Attempt(source=source, variables=variables):
+            return binds(source) | {*variables}
+        case Search(source=source, variable=variable, score=score, total=total):
+            return binds(source) | {variable, score} | ({total} if total else set())
+        case Project(source=source, items=items, keeps=keeps):
+            return frozenset(variable for variable, _ in items) | (binds(source) if keeps else frozenset())
+        case Aggregate(keys=keys, aggregates=aggregates):
+            return frozenset(variable for variable, _ in (*keys, *aggregates))
+        case Union(columns=columns):
+            return frozenset(columns)
+        case Unit():
+            return frozenset()
+    return binds(operator.source)  # type: ignore[attr-defined]

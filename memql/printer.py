@@ -1,0 +1,293 @@
+"""`ast` → text, in one form: what it gives is read as the same tree again."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from memql import ast
+from memql.lexer import KEYWORDS
+
+_PLAIN = re.compile(r"[^\W\d]\w*\Z")
+_LEVELS = {"OR": 1, "XOR": 2, "AND": 3, "NOT": 4, "COMPARE": 5, "PREDICATE": 6, "+": 7, "-": 7, "||": 7, "*": 8,
+           "/": 8, "%": 8, "^": 9, "UNARY": 10, "POSTFIX": 11, "ATOM": 12}  # fmt: skip
+"""How closely an operator binds."""
+
+
+def printed(tree: ast.Statement | ast.Query | ast.Clause | ast.Expression) -> str:
+    match tree:
+        case ast.Statement():
+            prefix = " ".join(filter(None, (tree.prefix.upper(), tree.stage)))
+            return f"{prefix}\n{printed(tree.query)}" if prefix else printed(tree.query)
+        case ast.Query():
+            return _query(tree)
+        case ast.Match() | ast.Unwind() | ast.With() | ast.Return() | ast.Search():
+            return _clause(tree)
+    return _expression(tree, 0)
+
+
+def _query(query: ast.Query) -> str:
+    times = [(word, time) for word, time in (("AS OF", query.as_of), ("VALID AT", query.valid_at)) if time is not None]
+    lines = [f"{word} {_expression(time, 0)}" for word, time in times]
+    for number, part in enumerate(query.parts):
+        if number:
+            lines.append("UNION ALL" if query.alls[number - 1] else "UNION")
+        lines += [_clause(clause) for clause in part.clauses]
+    return "\n".join(lines)
+
+
+def name(written: str) -> str:
+    """A variable, or a name where any word may stand: in backquotes where it would not be read as one."""
+    plain = _PLAIN.match(written) and written.upper() not in KEYWORDS
+    return written if plain else "`" + written.replace("`", "``") + "`"
+
+
+# Clauses
+
+
+def _clause(clause: ast.Clause) -> str:
+    match clause:
+        case ast.Match():
+            paths = ", ".join(map(_path, clause.paths))
+            return f"{'OPTIONAL ' if clause.optional else ''}MATCH {paths}{_where(clause.where)}"
+        case ast.Unwind():
+            return f"UNWIND {_expression(clause.source, 0)} AS {name(clause.variable.name)}"
+        case ast.With():
+            return f"WITH {_projection(clause.projection)}{_where(clause.where)}"
+        case ast.Return():
+            return f"RETURN {_projection(clause.projection)}"
+        case ast.Search():
+            return _search(clause)
+
+
+def _where(condition: ast.Expression | None) -> str:
+    return f" WHERE {_expression(condition, 0)}" if condition is not None else ""
+
+
+def _projection(projection: ast.Projection) -> str:
+    items = ["*"] if projection.star else []
+    for item in projection.items:
+        alias = f" AS {name(item.alias.name)}" if item.alias else ""
+        items.append(_expression(item.expression, 0) + alias)
+    written = f"{'DISTINCT ' if projection.distinct else ''}{', '.join(items)}"
+    if projection.order:
+        sorts = [_expression(sort.expression, 0) + (" DESC" if sort.descending else "") for sort in projection.order]
+        written += f" ORDER BY {', '.join(sorts)}"
+    written += f" SKIP {_expression(projection.skip, 0)}" if projection.skip is not None else ""
+    return written + (f" LIMIT {_expression(projection.limit, 0)}" if projection.limit is not None else "")
+
+
+def _search(search: ast.Search) -> str:
+    ways = []
+    for way in search.ways:
+        weight = f" WEIGHT {_expression(way.weight, 0)}" if way.weight is not None else ""
+        ways.append(f"{'SIMILAR TO' if way.how == 'meaning' else 'MATCHES'} {_expression(way.to, 0)}{weight}")
+    labels = f":{_labels(search.labels)}" if search.labels is not None else ""
+    fuse = f" FUSE {name(search.fuse.name)}" if search.fuse else ""
+    limit = f" LIMIT {_expression(search.limit, 0)}" if search.limit is not None else ""
+    score = f" SCORE AS {name(search.score.name)}" if search.score else ""
+    return f"SEARCH {name(search.variable.name)}{labels} {', '.join(ways)}{fuse}{_where(search.where)}{limit}{score}"
+
+
+# Patterns
+
+
+def _path(path: ast.PathPattern) -> str:
+    written = f"{name(path.variable.name)} = " if path.variable else ""
+    written += _node(path.nodes[0])
+    for relation, node in zip(path.relations, path.nodes[1:], strict=True):
+        written += _relation(relation) + _node(node)
+    return written
+
+
+def _inside(pattern: ast.NodePattern | ast.RelationPattern, labels: ast.Labels | None, hops: str = "") -> str:
+    written = name(pattern.variable.name) if pattern.variable else ""
+    written += f":{_labels(labels)}" if labels is not None else ""
+    written += hops
+    if pattern.properties is not None:
+        written += f"{' ' if written else ''}{_expression(pattern.properties, 0)}"
+    return written + _where(pattern.where)
+
+
+def _node(node: ast.NodePattern) -> str:
+    return f"({_inside(node, node.labels)})"
+
+
+def _relation(relation: ast.RelationPattern) -> str:
+    hops = relation.hops
+    star = f"*{_span(hops)}" if hops and hops.star else ""
+    inside = _inside(relation, relation.kinds, star)
+    body = f"[{inside}]" if inside else ""
+    quantifier = _braced(hops) if hops and not hops.star else ""
+    left, right = ("<-" if relation.direction == "in" else "-"), ("->" if relation.direction == "out" else "-")
+    return f"{left}{body}{right}{quantifier}"
+
+
+def _span(hops: ast.Hops) -> str:
+    if hops.most is None:
+        return "" if hops.least == 1 else f"{hops.least}.."
+    return str(hops.least) if hops.most == hops.least else f"{hops.least}..{hops.most}"
+
+
+def _braced(hops: ast.Hops) -> str:
+    if hops.most is None and hops.least in (0, 1):
+        return "+" if hops.least else "*"
+    if hops.most is None:
+        return f"{{{hops.least},}}"
+    return f"{{{hops.least}}}" if hops.least == hops.most else f"{{{hops.least},{hops.most}}}"
+
+
+def _labels(labels: ast.Labels, level: int = 0) -> str:
+    match labels:
+        case ast.Label():
+            return name(labels.name)
+        case ast.AnyLabel():
+            return "%"
+        case ast.NoLabel():
+            return f"!{_labels(labels.of, 2)}"
+    own = 0 if labels.operator == "|" else 1
+    written = labels.operator.join(_labels(each, own + 1) for each in labels.operands)
+    return f"({written})" if level > own else written
+
+
+# Expressions
+
+
+def _expression(expression: ast.Expression, level: int) -> str:
+    """The expression where an operator of that level stands around it: bracketed where it binds more loosely."""
+    own, written = _WRITERS[type(expression)](expression)
+    return f"({written})" if own < level else written
+
+
+def _literal(literal: ast.Literal) -> tuple[int, str]:
+    value = literal.value
+    if value is None or isinstance(value, bool):
+        return 12, {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return 12, text(value)
+    written = repr(value)
+    return (10 if written.startswith("-") else 12), written
+
+
+def text(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
+    return f"'{escaped}'"
+
+
+def _parameter(parameter: ast.Parameter) -> tuple[int, str]:
+    plain = _PLAIN.match(parameter.name) or parameter.name.isdigit()
+    of = f"::{parameter.type}{'?' if parameter.optional else ''}" if parameter.type else ""
+    return 12, f"${parameter.name if plain else f'`{parameter.name}`'}{of}"
+
+
+def _slice(sliced: ast.Slice) -> tuple[int, str]:
+    first = _expression(sliced.first, 0) if sliced.first is not None else ""
+    last = _expression(sliced.last, 0) if sliced.last is not None else ""
+    return 11, f"{_expression(sliced.of, 11)}[{first}..{last}]"
+
+
+def _call(call: ast.Call) -> tuple[int, str]:
+    given = ", ".join(_expression(each, 0) for each in call.arguments)
+    return 12, f"{'.'.join(map(name, call.name.split('.')))}({'DISTINCT ' if call.distinct else ''}{given})"
+
+
+def _unary(unary: ast.Unary) -> tuple[int, str]:
+    match unary.operator:
+        case "NOT":
+            return 4, f"NOT {_expression(unary.operand, 4)}"
+        case "+" | "-":
+            # A number keeps its own sign apart from the operator's.
+            bare = isinstance(unary.operand, ast.Literal)
+            inner = _expression(unary.operand, 11 if bare else 10)
+            return 10, f"{unary.operator}{f'({inner})' if bare and inner[0] != '(' else inner}"
+    return 6, f"{_expression(unary.operand, 6)} {unary.operator}"
+
+
+def _binary(binary: ast.Binary) -> tuple[int, str]:
+    own = _LEVELS.get(binary.operator, 6)
+    return own, f"{_expression(binary.left, own)} {binary.operator} {_expression(binary.right, own + 1)}"
+
+
+def _joined(joined: ast.Joined) -> tuple[int, str]:
+    own = _LEVELS[joined.operator]
+    return own, f" {joined.operator} ".join(_expression(each, own + 1) for each in joined.operands)
+
+
+def _compared(compared: ast.Compared) -> tuple[int, str]:
+    first, *others = [_expression(each, 6) for each in compared.operands]
+    return 5, first + "".join(f" {sign} {each}" for sign, each in zip(compared.operators, others, strict=True))
+
+
+def _case(case: ast.Case) -> tuple[int, str]:
+    written = "CASE" + (f" {_expression(case.subject, 0)}" if case.subject is not None else "")
+    for branch in case.branches:
+        when = ", ".join(_expression(each, 0) for each in branch.when)
+        written += f" WHEN {when} THEN {_expression(branch.then, 0)}"
+    if case.otherwise is not None:
+        written += f" ELSE {_expression(case.otherwise, 0)}"
+    return 12, f"{written} END"
+
+
+def _map(entries: Sequence[tuple[str, ast.Expression | None]]) -> str:
+    written = []
+    for key, value in entries:
+        if value is None:
+            written.append(".*" if key == "*" else f".{name(key)}")
+        else:
+            written.append(f"{name(key)}: {_expression(value, 0)}")
+    return f"{{{', '.join(written)}}}"
+
+
+def _comprehension(each: ast.Comprehension) -> tuple[int, str]:
+    given = f" | {_expression(each.each, 0)}" if each.each is not None else ""
+    return 12, f"[{name(each.variable.name)} IN {_expression(each.source, 7)}{_where(each.where)}{given}]"
+
+
+def _quantified(each: ast.Quantified) -> tuple[int, str]:
+    member = f"{name(each.variable.name)} IN {_expression(each.source, 7)}"
+    return 12, f"{each.quantifier}({member}{_where(each.where)})"
+
+
+def _reduce(reduce: ast.Reduce) -> tuple[int, str]:
+    start = f"{name(reduce.total.name)} = {_expression(reduce.start, 6)}"
+    member = f"{name(reduce.variable.name)} IN {_expression(reduce.source, 7)}"
+    return 12, f"reduce({start}, {member} | {_expression(reduce.step, 0)})"
+
+
+def _subpattern(each: ast.Subpattern) -> tuple[int, str]:
+    paths = ", ".join(map(_path, each.paths))
+    if each.bare:
+        # A pattern alone is no operand: it stands where a condition does.
+        return 4, paths
+    return 12, f"{each.asks.upper()} {{ {paths}{_where(each.where)} }}"
+
+
+def _list(each: ast.ListOf) -> tuple[int, str]:
+    # `[x IN xs]` is a comprehension, so a list of one such test has it bracketed.
+    alone = len(each.members) == 1
+    return 12, f"[{', '.join(_expression(member, 7 if alone else 0) for member in each.members)}]"
+
+
+_WRITERS: dict[type, Callable[[Any], tuple[int, str]]] = {
+    ast.Literal: _literal,
+    ast.TimeLiteral: lambda each: (12, f"{each.type}'{each.text}'"),
+    ast.Parameter: _parameter,
+    ast.Name: lambda each: (12, name(each.name)),
+    ast.Property: lambda each: (11, f"{_expression(each.of, 11)}.{name(each.name)}"),
+    ast.Index: lambda each: (11, f"{_expression(each.of, 11)}[{_expression(each.at, 0)}]"),
+    ast.Slice: _slice,
+    ast.Labelled: lambda each: (11, f"{_expression(each.of, 12)}:{_labels(each.labels)}"),
+    ast.Call: _call,
+    ast.CountAll: lambda each: (12, "count(*)"),
+    ast.Unary: _unary,
+    ast.Binary: _binary,
+    ast.Joined: _joined,
+    ast.Compared: _compared,
+    ast.Case: _case,
+    ast.ListOf: _list,
+    ast.MapOf: lambda each: (12, _map(each.entries)),
+    ast.MapProjection: lambda each: (12, f"{name(each.of.name)} {_map(each.entries)}"),
+    ast.Comprehension: _comprehension,
+    ast.Quantified: _quantified,
+    ast.Reduce: _reduce,
+    ast.Subpattern: _subpattern,
+}
