@@ -66,7 +66,7 @@ def expand() -> None:
             if importlib.util.find_spec(engine) is None:
                 say(f"  {engine} is not installed")
                 continue
-            command = [sys.executable, "-m", "bench.engine", "--cypher", engine]
+            command = [sys.executable, "-m", "bench.floors", "--cypher", engine]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             verdict(f"against {engine}'s best Cypher", mine, json.loads(done.stdout), most, "ms")
 

@@ -1,6 +1,6 @@
 """What the engine costs, each figure beside its floor or peer, measured in one run.
 
-    python -m bench.engine [acknowledge] [writers] [expand] [import] [vectors] [tenants]
+    python -m bench.floors [acknowledge] [writers] [expand] [import] [vectors] [tenants]
 
 Times are process CPU unless a line says wall; machines are noisy, so read the ratios. Everything happens in a temporary
 folder. `expand` also asks Ladybug, in a process of its own, where it is installed.
@@ -91,7 +91,7 @@ def tenants() -> None:
     """Memory and disk for open tenants that are being written to, beside one process that has none."""
     say("open tenants, while writing")
     for count in (1, 16, 64):
-        command = [sys.executable, "-m", "bench.engine", "--tenants", str(count)]
+        command = [sys.executable, "-m", "bench.floors", "--tenants", str(count)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         rest, grown, disk = json.loads(done.stdout)
         each = grown / count
