@@ -105,7 +105,7 @@ def test_a_python_without_venv_names_the_package(clone: Path, tools: Path) -> No
 def test_what_is_set_up_starts_at_once(installed: Path, tools: Path) -> None:
     """Without a Python on PATH, so no set-up can have been tried; without a command it serves."""
     assert run(installed, tools, "settings", "--port", "1").stdout == "started settings --port 1\n"
-    assert run(installed, tools).stdout == "started serve\n"
+    assert run(installed, tools).stdout == "started serve --demo\n"
 
 
 def test_from_another_folder_and_through_another_shell(installed: Path, tools: Path, tmp_path: Path) -> None:
