@@ -54,6 +54,9 @@ def configure(form: Literal["auto", "console", "json"], level: str, stream: Text
         # uvicorn would add handlers of its own; ours is enough.
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+    for name in ("openai", "httpx2", "httpcore2"):
+        # Below a warning they print what is asked: users' text.
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
 
 
