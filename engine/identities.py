@@ -1,4 +1,4 @@
-"""Items and relations by their ids, many at once, and entities by their names: what a reader sees of them."""
+"""What a reader sees by name: items and relations by their ids, many at once, entities and streams by their names."""
 
 import re
 import unicodedata
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import orjson
 
+from engine.decide.streams import stream_scope
 from engine.decide.view import ItemState, RelationState
 from engine.journal import JournalFailed
 from engine.reader import Reader
@@ -51,18 +52,27 @@ def _numbers(reader: Reader, ids: Iterable[str]) -> Mapping[str, tuple[int, int]
     return {id_: (root, current) for id_, root, current in found}
 
 
-def entity(reader: Reader, name: str) -> ItemState | None:
-    """The entity that is called so, or else one that has such an alias, the oldest first. Found by its words."""
-    entities, spoken = reader.scope.of_kind("Entity"), _spoken(name)
+def entities(reader: Reader, name: str) -> list[ItemState]:
+    """The entities that are called so, then those that have such an alias, the oldest first. Found by their words."""
+    among, spoken = reader.scope.of_kind("Entity"), _spoken(name)
     if not spoken or len(name) > reader.limits.text_characters:
-        return None
-    found, _ = reader.texts.search(name, keep=entities, limit=_NAMED)
+        return []
+    found, _ = reader.texts.search(name, keep=among, limit=_NAMED)
     if len(found) == _NAMED or not _WORD.search(name):
-        found = np.flatnonzero(entities)
+        found = np.flatnonzero(among)
     states = reader.items(np.sort(found).tolist())
-    named = (state for state in states if _spoken(state.properties.get("name")) == spoken)
-    also = (state for state in states if spoken in map(_spoken, _listed(state.properties.get("aliases"))))
-    return next(named, None) or next(also, None)
+    called = [state for state in states if _spoken(state.properties.get("name")) == spoken]
+    also = [state for state in states if spoken in map(_spoken, _listed(state.properties.get("aliases")))]
+    return [*called, *(state for state in also if state not in called)]
+
+
+def stream(reader: Reader, name: str) -> int:
+    """The root of the stream of that id, or of that name among the caller's own; also of one that was retired. 0 where
+    there is none to be seen."""
+    by_name = reader.index.keyed(stream_scope(reader.scope.by.id), name)
+    item = None if by_name else reader.item(name)
+    root = by_name or (item.root if item and item.kind == "Stream" else 0)
+    return root if root and reader.lasting([root]) else 0
 
 
 def _spoken(name: object) -> str:

@@ -111,6 +111,15 @@ class Context:
             raise Refused(answer)
         return answer
 
+    async def ask(self, work: Callable[[Tenant], T | Refusal]) -> T | Refusal:
+        """What `work` finds in the tenant; it blocks a thread of its own."""
+        tenant = await self._take(create=False)
+        return tenant if isinstance(tenant, Refusal) else await self._whole(asyncio.to_thread(work, tenant))
+
+    def answer(self, reader: Reader) -> Answer:
+        """An answer to this request, to be gathered from that reader."""
+        return Answer(reader, self._rows)
+
     async def _read(
         self, tenant: Tenant, ask: Callable[[Answer], T], when: When, needs: Iterable[Store]
     ) -> T | Refusal:
@@ -145,6 +154,6 @@ class Context:
         return await asyncio.shield(begun)
 
     def _gather(self, ask: Callable[[Answer], T], reader: Reader) -> T | Refusal:
-        answer = Answer(reader, self._rows)
+        answer = self.answer(reader)
         found = ask(answer)
         return answer.refusal or found

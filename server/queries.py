@@ -7,12 +7,12 @@ import strawberry
 from strawberry import Info
 
 from engine import identities
-from engine.decide.streams import stream_scope
-from memql.errors import Refusal, not_found
+from memql.errors import not_found
 from server.answers import Answer
 from server.arguments import As, AtLeast, Id, Valid, cursor_of, when
 from server.context import Context, When
 from server.cursors import Cursor
+from server.language import OUTCOME, ask
 from server.search import SearchConnection, find
 from server.selection import Want, wanted
 from server.types import (
@@ -66,8 +66,7 @@ async def _entity(info: Told, name: Name, as_of: As = None, valid_at: Valid = No
     wants = wanted(info._raw_info)
 
     def ask(answer: Answer) -> Item | None:
-        state = identities.entity(answer.reader, name)
-        return answer.items([state], wants)[0] if state else None
+        return next(iter(answer.items(identities.entities(answer.reader, name)[:1], wants)), None)
 
     return await info.context.read(ask, when(as_of, valid_at, at_least), needs=("texts",))
 
@@ -103,7 +102,9 @@ async def _events(
     wants, cursor = wanted(info._raw_info), cursor_of(after)
 
     def ask(answer: Answer) -> Connection[Any]:
-        root = answer.needs(_stream_root(answer, stream), 0) if stream is not None else 0
+        root = identities.stream(answer.reader, stream) if stream is not None else 0
+        if stream is not None and not root:
+            answer.needs(not_found("stream", stream, "stream"), None)
         return _page(answer, ("Event",), first, cursor, wants, root)
 
     return await info.context.read(ask, when(as_of, valid_at, at_least, cursor))
@@ -116,15 +117,6 @@ def _page(
     limit = 1 if answer.refusal else first + 1
     states = answer.reader.page(kinds, after=after.row if after else 0, limit=limit, stream=stream)
     return answer.page(answer.needs(states, []), first, after is not None, wants)
-
-
-def _stream_root(answer: Answer, stream: str) -> int | Refusal:
-    """The stream of that id, or of that name among the caller's own; also one that was retired."""
-    reader = answer.reader
-    by_name = reader.index.keyed(stream_scope(reader.scope.by.id), stream)
-    item = None if by_name else reader.item(stream)
-    root = by_name or (item.root if item and item.kind == "Stream" else 0)
-    return root if reader.lasting([root] if root else []) else not_found("stream", stream, "stream")
 
 
 async def _position(info: Told) -> Any:
@@ -159,5 +151,8 @@ class Query:
     search: SearchConnection = strawberry.field(
         resolver=find,
         description="What fits a text best, by words and by meaning, with the events that it comes from.",
+    )
+    memql: Any = strawberry.field(
+        resolver=ask, graphql_type=OUTCOME, description="Asks in MemQL: the query is run on this tenant, as you."
     )
     position: Position = strawberry.field(resolver=_position, description="The position that the tenant has reached.")

@@ -112,6 +112,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "arguments",
         "refusals",
         "search",
+        "language",
         "queries",
         "inputs",
         "mutations",

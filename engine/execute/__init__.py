@@ -5,7 +5,7 @@ scope: tenant, visibility, time and position hold for nodes, relations, counts a
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -33,7 +33,20 @@ from memql.values import FOREVER, instant
 if TYPE_CHECKING:
     from engine.tenant import Tenant
 
-__all__ = ["Column", "PathState", "Rows", "execute", "json_row", "json_rows", "nodes_in", "qualifying", "run"]
+__all__ = [
+    "Column",
+    "PathState",
+    "Rows",
+    "execute",
+    "json_row",
+    "json_rows",
+    "nodes_in",
+    "qualifying",
+    "run",
+    "run_for",
+]
+
+T = TypeVar("T")
 
 _COMPILATIONS = Compilations()
 
@@ -48,6 +61,20 @@ def run(
     consolidated: bool = False,
 ) -> Rows | Refusal:
     """The answer to a query in that tenant, as that principal sees it. Blocks the calling thread."""
+    return run_for(tenant, text, params, by, lambda _, rows: rows, at_least=at_least, consolidated=consolidated)
+
+
+def run_for(
+    tenant: "Tenant",
+    text: str,
+    params: Mapping[str, Any],
+    by: Principal,
+    gather: Callable[[Reader, Rows], T],
+    *,
+    at_least: int = 0,
+    consolidated: bool = False,
+) -> T | Refusal:
+    """What `gather` makes of the answer while its reader is at hand. Blocks the calling thread."""
     compiled = _COMPILATIONS.compiled(text, tenant.catalog)
     if isinstance(compiled, Refusal):
         return compiled
@@ -57,8 +84,13 @@ def run(
         return times
     as_of, valid_at = times
     more = {"consolidated": True} if consolidated else {}
+
+    def ask(reader: Reader) -> T | Refusal:
+        rows = execute(reader, compiled, params, now=now, ticks=tenant.clock.monotonic)
+        return rows if isinstance(rows, Refusal) else gather(reader, rows)
+
     return tenant.read_now(
-        lambda reader: execute(reader, compiled, params, now=now, ticks=tenant.clock.monotonic),
+        ask,
         by,
         needs=compiled.needs,
         at_least=at_least,

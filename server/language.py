@@ -1,0 +1,115 @@
+"""The field `memql`: a query in the language, its rows, and what is wrong with it where something is."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeAlias, Union
+
+import strawberry
+from strawberry import Info
+from strawberry.scalars import JSON
+
+from engine.execute import Rows, json_rows, nodes_in, run_for
+from engine.reader import Reader
+from engine.tenant import Tenant
+from memql.errors import Problem, Refusal, invalid, rendered
+from server.answers import Answer
+from server.arguments import AtLeast
+from server.context import Context
+from server.refusals import ERRORS, refused
+from server.selection import Want, inside, wanted
+from server.types import Node, Position, said
+
+Told: TypeAlias = Info[Context, Any]
+
+
+@strawberry.type(description="A column of a MemQL answer.")
+class MemqlColumn:
+    name: str = said("Its name: an alias, or the expression as it was written.")
+    type: str = said("What its values are: node, relation, string, integer[], any and so on.")
+
+
+@strawberry.type(description="What a MemQL query found.")
+class MemqlResult:
+    columns: list[MemqlColumn] = said("The columns, in the order of RETURN.")
+    rows: list[list[JSON | None]] = said(
+        "The rows. A node is a map of its id, its kind and what it says, a relation also of its ends; times are ISO "
+        "8601 text."
+    )
+    nodes: list[Node] = said("The items in the rows, each once, in the order in which they come.")
+    position: Position = said("The position that was read.")
+    notices: list[str] = said("What did not go as one might expect, and warnings of the compiler.")
+    plan: str | None = said("What was done or would be done, for EXPLAIN and PROFILE; else null.")
+
+
+@strawberry.type(description="One thing that is wrong with a query.")
+class MemqlProblem:
+    code: str = said("What is wrong, for programs: Q and a number; it stays the same.")
+    message: str = said("What is wrong, for people.")
+    line: int | None = said("The line of the query, from 1 on; null where it is of no place, as of a parameter.")
+    column: int | None = said("The column, from 1 on.")
+    length: int | None = said("How many characters are meant.")
+    hint: str | None = said("What to do about it.")
+    rendered: str = said("All of it as text, with the line and a caret beneath the place.")
+
+
+@strawberry.type(description="Why a query can't be answered: it is to be mended.")
+class MemqlError:
+    problems: list[MemqlProblem] = said("Every problem that was found, in the order of the text.")
+
+
+OUTCOME: Any = Annotated[
+    Union[(MemqlResult, MemqlError, *ERRORS.values())],
+    strawberry.union("MemqlOutcome", description="What a query found, or what is wrong."),
+]
+
+Text = Annotated[str, strawberry.argument(name="query", description="The query, in MemQL.")]
+Params = Annotated[
+    JSON | None, strawberry.argument(description="A map of its parameters by name, without the dollar sign.")
+]
+
+
+async def ask(info: Told, text: Text, params: Params = None, at_least: AtLeast = None) -> Any:
+    """The rows of a query, or what is wrong with it; on a thread, as whoever asks."""
+    context, wants = info.context, wanted(info._raw_info)
+    given: Any = {} if params is None else params
+    if not isinstance(given, dict):
+        return refused(invalid("INVALID_TYPE", "a map of parameters is expected", "params", 'such as {"name": "Ada"}'))
+
+    def work(tenant: Tenant) -> MemqlResult | Refusal:
+        def gather(reader: Reader, rows: Rows) -> MemqlResult | Refusal:
+            return _result(context.answer(reader), rows, wants)
+
+        return run_for(tenant, text, given, context.by, gather, at_least=at_least or 0)
+
+    found = await context.ask(work)
+    if isinstance(found, Refusal):
+        in_query = any(problem.code.startswith("Q") for problem in found.problems)
+        return MemqlError(problems=[_problem(each, text) for each in found.problems]) if in_query else refused(found)
+    return found
+
+
+def _result(answer: Answer, rows: Rows, wants: Sequence[Want]) -> MemqlResult | Refusal:
+    states = nodes_in(rows.rows) if any(want.name == "nodes" for want in wants) else []
+    nodes: list[Node] = [*answer.items(states, inside(wants, "nodes"))]
+    if answer.refusal:
+        return answer.refusal
+    return MemqlResult(
+        columns=[MemqlColumn(name=column.name, type=column.type) for column in rows.columns],
+        rows=json_rows(answer.reader, rows.rows),
+        nodes=nodes,
+        position=Position(rows.position),
+        notices=list(rows.notices),
+        plan=rows.plan_text or None,
+    )
+
+
+def _problem(problem: Problem, text: str) -> MemqlProblem:
+    span = problem.span
+    return MemqlProblem(
+        code=problem.code,
+        message=problem.message,
+        line=span.line if span else None,
+        column=span.column if span else None,
+        length=span.length if span else None,
+        hint=problem.hint or None,
+        rendered=rendered(problem, text),
+    )

@@ -1,0 +1,125 @@
+"""MemQL through GraphQL: rows and items of one read, seen as whoever asks sees them; and errors with their place."""
+
+from collections.abc import Callable
+from typing import Any
+
+from engine.commands import Principal
+
+MEMQL = """
+    query ($query: String!, $params: JSON, $atLeast: Position) {
+        memql(query: $query, params: $params, atLeast: $atLeast) {
+            __typename
+            ... on MemqlResult {
+                columns { name type } rows position notices plan
+                nodes {
+                    id ... on Memory { text sources { content } relations { totalCount } provenance { command } }
+                }
+            }
+            ... on MemqlError { problems { code message line column length hint rendered } }
+            ... on Error { message problems { code place hint } }
+        }
+    }
+"""
+
+
+async def asked(caller: Any, query: str, /, at_least: int | None = None, **params: Any) -> Any:
+    return (await caller.ask(MEMQL, None, query=query, params=params, atLeast=at_least))["memql"]
+
+
+async def drinks(caller: Any) -> tuple[list[str], int]:
+    """What three people drink, each said, remembered, and about a person."""
+    said = await caller.do("recordEvents", stream="talk", events=[{"content": f"tea {n}"} for n in range(3)])
+    ids = []
+    for n, event in enumerate(said["ids"]):
+        links = [{"kind": "DERIVED_FROM", "target": event}]
+        ids += (await caller.do("remember", text=f"tea {n}", importance=n / 4, links=links))["ids"]
+    (ada,) = (await caller.do("nameEntity", name="Ada"))["ids"]
+    receipt = await caller.do("relate", source=ids[1], kind="MENTIONS", target=ada)
+    return ids, receipt["position"]
+
+
+async def test_rows_and_the_items_in_them(caller: Any) -> None:
+    """Columns with their types, rows as JSON, and each item once, with all that may be asked of one."""
+    ids, position = await drinks(caller)
+    query = """
+        MATCH (m:Memory)-[:MENTIONS]->(e:Entity)
+        WHERE m.importance >= $least
+        RETURN m, e.name AS who, m.importance AS weight, m.valid_from < $till AS early, m AS again
+    """
+    answer = await asked(caller, query, position, least=0.25, till="2100-01-01T00:00:00Z")
+    assert answer["__typename"] == "MemqlResult", answer
+    assert [column["name"] for column in answer["columns"]] == ["m", "who", "weight", "early", "again"]
+    assert [column["type"] for column in answer["columns"]][:3] == ["node", "string", "float"]
+    (row,) = answer["rows"]
+    assert (row[0]["id"], row[0]["kind"], row[0]["text"], *row[1:4]) == (ids[1], "Memory", "tea 1", "Ada", 0.25, True)
+    assert answer["nodes"] == [
+        {
+            "id": ids[1], "text": "tea 1", "sources": [{"content": "tea 1"}], "relations": {"totalCount": 2},
+            "provenance": {"command": "Remember"},
+        }
+    ]  # fmt: skip
+    assert (answer["position"], answer["notices"], answer["plan"]) == (position, [], None)
+
+
+async def test_a_search_in_a_query(caller: Any) -> None:
+    """Waits for what was just written; nulls are values of a row."""
+    ids, position = await drinks(caller)
+    query = "SEARCH m:Memory MATCHES $q WHERE m.importance > 0.1 LIMIT 5 SCORE AS s RETURN m.id AS id, m.category AS c"
+    answer = await asked(caller, query, position, q="tea")
+    assert sorted(answer["rows"]) == sorted([[ids[1], None], [ids[2], None]])
+
+
+async def test_errors_have_a_place(caller: Any) -> None:
+    """Line, column and length for an editor, and the same as text for people."""
+    await drinks(caller)
+    answer = await asked(caller, "MATCH (m:Memory)\nWHERE m.txet = 'tea'\nRETURN m")
+    assert answer["__typename"] == "MemqlError"
+    (problem,) = answer["problems"]
+    assert (problem["code"], problem["line"], problem["column"], problem["length"]) == ("Q102", 2, 9, 4)
+    assert "text" in problem["hint"]
+    assert problem["rendered"].splitlines()[2] == "2 | WHERE m.txet = 'tea'"
+    for query, code in (("MATCH (m", "Q0"), ("RETURN $missing", "Q205"), ("", "Q0")):
+        (problem,) = (await asked(caller, query))["problems"]
+        assert problem["code"].startswith(code), problem
+        assert problem["rendered"].startswith("error[Q")
+
+
+async def test_what_is_no_fault_of_the_query(serving: Callable[..., Any]) -> None:
+    """Is told as for any field: parameters that are no map, a position that is not reached, more than may be shown."""
+    async with serving(limits={"wait_ms": 50}, requests={"rows": 2}) as caller:
+        missing = (await caller.ask(MEMQL, None, query="RETURN 1"))["memql"]
+        assert (missing["__typename"], missing["problems"][0]["code"]) == ("NotFound", "NOT_FOUND")
+        await drinks(caller)
+        wrong = (await caller.ask(MEMQL, None, query="RETURN 1", params=[1]))["memql"]
+        assert (wrong["__typename"], wrong["problems"][0]["place"]) == ("InvalidInput", "params")
+        late = await asked(caller, "RETURN 1", 99)
+        assert (late["__typename"], late["problems"][0]["code"]) == ("Unavailable", "NOT_YET")
+        much = await asked(caller, "MATCH (m:Memory) RETURN m")
+        assert much["__typename"] == "LimitExceeded"
+        assert "`requests.rows`" in much["message"]
+
+
+async def test_nobody_sees_more_by_asking_in_memql(caller: Any) -> None:
+    """Rows, counts and relations are those of whoever asks."""
+    await drinks(caller)
+    await caller.do("remember", text="for all", domain="ORGANIZATION")
+    ben = caller.acting_as(Principal("usr_ben"))
+    assert (await asked(ben, "MATCH (m:Memory) RETURN m.text AS t"))["rows"] == [["for all"]]
+    assert (await asked(ben, "MATCH (n) RETURN count(*) AS n"))["rows"] == [[1]]
+    assert (await asked(ben, "MATCH (a)-[r]->(b) RETURN count(r) AS n"))["rows"] == [[0]]
+    assert (await asked(caller, "MATCH (a)-[r]->(b) RETURN count(r) AS n"))["rows"] == [[4]]
+    await ben.http.aclose()
+
+
+async def test_plans_and_time(caller: Any) -> None:
+    """EXPLAIN answers with the plan alone; AS OF is the query's own."""
+    await drinks(caller)
+    receipt = await caller.do("remember", text="later")
+    answer = await asked(caller, "EXPLAIN MATCH (m:Memory) RETURN m")
+    assert answer["rows"] == []
+    assert "Memory" in answer["plan"]
+    now = await asked(caller, "MATCH (m:Memory) RETURN count(*) AS n", receipt["position"])
+    assert now["rows"] == [[4]]
+    then = (await caller.ask("{ memories { nodes { recordedAt } } }"))["memories"]["nodes"][2]["recordedAt"]
+    before = await asked(caller, "AS OF $then MATCH (m:Memory) RETURN count(*) AS n", then=then)
+    assert before["rows"] == [[3]]
