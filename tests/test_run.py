@@ -40,13 +40,16 @@ def clone(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def installed(clone: Path) -> Path:
-    """The clone as a set-up leaves it; its memql only says that it was started."""
+    """The clone as a set-up leaves it, with an embedder; its memql only says that it was started."""
     scripts = clone / ".venv" / "bin"
     scripts.mkdir(parents=True)
     (scripts / "python").symlink_to(sys.executable)
     (scripts / "memql").write_text('#!/bin/sh\necho started "$@"\n')
     (scripts / "memql").chmod(0o755)
     (clone / ".venv" / "made-by-run").touch()
+    (clone / ".venv" / "embedder").write_text(f"{clone / 'a model'}\n")
+    (clone / "a model").mkdir()
+    (clone / "a model" / "model.safetensors").touch()
     for lock in LOCKS:
         shutil.copy(clone / lock, clone / ".venv" / f"installed-{lock}")
     return clone
@@ -106,6 +109,82 @@ def test_what_is_set_up_starts_at_once(installed: Path, tools: Path) -> None:
     """Without a Python on PATH, so no set-up can have been tried; without a command it serves."""
     assert run(installed, tools, "settings", "--port", "1").stdout == "started settings --port 1\n"
     assert run(installed, tools).stdout == "started serve --demo\n"
+
+
+def memql_that_installs(installed: Path, *, fails: bool = False, says: str = "$root/a model") -> None:
+    """Stands in for memql: notes each installation in a file, and prints what the real one prints."""
+    (installed / ".venv" / "bin" / "memql").write_text(
+        '#!/bin/sh\nroot=$(dirname "$0")/../..\n'
+        'case $1 in embedder) echo "$@" >>"$root/asked"; echo "'
+        + says
+        + f'"; exit {int(fails)} ;; esac\necho started "$@"\n'
+    )
+    (installed / ".venv" / "embedder").unlink(missing_ok=True)
+
+
+def asked(installed: Path) -> list[str]:
+    return (installed / "asked").read_text().splitlines() if (installed / "asked").exists() else []
+
+
+@pytest.mark.parametrize("words", [[], ["serve"], ["import", "chat.jsonl"], ["recall", "tea"], ["query", "MATCH (n)"]])
+def test_the_embedder_is_brought_once(installed: Path, tools: Path, words: list[str]) -> None:
+    """Before whatever needs it; the next start only looks whether it is still there."""
+    memql_that_installs(installed)
+    for _ in range(2):
+        told = run(installed, tools, *words)
+        assert told.stdout == f"started {' '.join(words or ['serve', '--demo'])}\n"
+        assert told.stderr == ""
+    assert asked(installed) == ["embedder install --wanted"]
+
+
+def test_what_needs_no_embedder_brings_none(installed: Path, tools: Path) -> None:
+    """Nor does who goes without, or chooses in some other way."""
+    memql_that_installs(installed)
+    for words in (["settings"], ["verify"], ["serve", "--set", "embedder=none"], ["serve", "--config", "mine.toml"]):
+        assert run(installed, tools, *words).stdout == f"started {' '.join(words)}\n"
+    for chosen in ("none", "openai"):
+        assert run(installed, tools, MEMQL_EMBEDDER=chosen).stdout == "started serve --demo\n"
+    assert not asked(installed)
+
+
+def test_without_an_embedder_it_goes_on_and_says_so(installed: Path, tools: Path) -> None:
+    """In one line, at each start; it is not tried again before a person asks for it."""
+    memql_that_installs(installed, fails=True, says="/nowhere")
+    told = run(installed, tools)
+    assert told.stdout == "started serve --demo\n"
+    again = "search goes by words alone. To try again: ./run embedder install\n"
+    assert told.stderr == f"run: going on without an embedder: {again}"
+    told = run(installed, tools)
+    assert told.stdout == "started serve --demo\n"
+    assert told.stderr == f"run: no embedder is installed, so {again}"
+    assert asked(installed) == ["embedder install --wanted"]
+
+    note = (installed / ".venv" / "embedder").read_text()
+    memql_that_installs(installed)
+    (installed / ".venv" / "embedder").write_text(note)
+    run(installed, tools, "embedder", "install")
+    told = run(installed, tools)
+    assert (told.stdout, told.stderr) == ("started serve --demo\n", "")
+    assert asked(installed)[1:] == ["embedder install", "embedder install --wanted"]
+
+
+def test_where_the_settings_want_none_nothing_is_noted(installed: Path, tools: Path) -> None:
+    """They may come to want one."""
+    memql_that_installs(installed, says="")
+    for _ in range(2):
+        told = run(installed, tools)
+        assert (told.stdout, told.stderr) == ("started serve --demo\n", "")
+    assert len(asked(installed)) == 2
+
+
+def test_tests_have_the_real_model(installed: Path, tools: Path) -> None:
+    """Where it can be had; where not, they run all the same, and those that need it say why they don't."""
+    memql_that_installs(installed)
+    (installed / ".venv" / "bin" / "python").unlink()
+    (installed / ".venv" / "bin" / "python").write_text('#!/bin/sh\necho python "$@"\n')
+    (installed / ".venv" / "bin" / "python").chmod(0o755)
+    assert run(installed, tools, "test", "-x").stdout == "python -m pytest -x\n"
+    assert asked(installed) == ["embedder install --wanted"]
 
 
 def test_from_another_folder_and_through_another_shell(installed: Path, tools: Path, tmp_path: Path) -> None:
