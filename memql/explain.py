@@ -8,9 +8,7 @@ from memql import ast, bound, plan
 from memql.bound import Expression, Variable
 from memql.compiled import Compiled
 from memql.plan import Operator
-from memql.printer import _labels as labels_text
-from memql.printer import name as written
-from memql.printer import printed, text
+from memql.printer import labels_text, member, printed, text
 from memql.values import iso, micros
 
 Costs = Mapping[int, tuple[int, float]]
@@ -167,7 +165,7 @@ def shown(expression: Expression, level: int = 0) -> str:
         case bound.Local(variable=variable):
             return label(variable)
         case bound.Property(of=of, name=name) | bound.Figure(of=of, name=name):
-            return f"{shown(of, 11)}.{written(name)}"
+            return f"{shown(of, 11)}.{member(name)}"
         case bound.Labelled(of=of, labels=labels):
             return f"{shown(of, 11)}:{labels_text(labels)}"
         case bound.Compared(operator=operator, left=left, right=right):
@@ -206,9 +204,9 @@ def _collected(expression: Expression) -> str:
         case bound.ListOf(members=members):
             return f"[{', '.join(shown(each) for each in members)}]"
         case bound.MapOf(entries=entries):
-            return f"{{{', '.join(f'{written(name)}: {shown(each)}' for name, each in entries)}}}"
+            return f"{{{', '.join(f'{member(name)}: {shown(each)}' for name, each in entries)}}}"
         case bound.Projected(of=of, whole=whole, entries=entries):
-            parts = ([".*"] if whole else []) + [f"{written(name)}: {shown(each)}" for name, each in entries]
+            parts = ([".*"] if whole else []) + [f"{member(name)}: {shown(each)}" for name, each in entries]
             return f"{shown(of)} {{{', '.join(parts)}}}"
         case bound.Index(of=of, at=at):
             return f"{shown(of, 11)}[{shown(at)}]"

@@ -77,7 +77,7 @@ def expanded(
     passed: list[Variable] = []
     for node in nodes:
         if node not in have:
-            made = plan.Scan(made, node, lasting=_reached_by_provenance(node, hops))
+            made = plan.Scan(made, node, lasting=reached_by_provenance(node, hops))
             have.add(node)
         while hop := next((hop for hop in left if hop.near in have or hop.far in have), None):
             left.remove(hop)
@@ -91,7 +91,7 @@ def expanded(
     return made
 
 
-def _reached_by_provenance(node: Variable, hops: tuple[bound.Hop, ...]) -> bool:
+def reached_by_provenance(node: Variable, hops: tuple[bound.Hop, ...]) -> bool:
     """Whether a hop may lead here through a lasting kind: then it must not matter from which side it is looked at."""
     return any(
         (hop.kinds is None or LASTING & set(hop.kinds))

@@ -41,6 +41,11 @@ def name(written: str) -> str:
     return written if plain else "`" + written.replace("`", "``") + "`"
 
 
+def member(written: str) -> str:
+    """A name behind a point, a colon or a brace, where a keyword is a name like any other."""
+    return written if _PLAIN.match(written) else "`" + written.replace("`", "``") + "`"
+
+
 # Clauses
 
 
@@ -81,7 +86,7 @@ def _search(search: ast.Search) -> str:
     for way in search.ways:
         weight = f" WEIGHT {_expression(way.weight, 0)}" if way.weight is not None else ""
         ways.append(f"{'SIMILAR TO' if way.how == 'meaning' else 'MATCHES'} {_expression(way.to, 0)}{weight}")
-    labels = f":{_labels(search.labels)}" if search.labels is not None else ""
+    labels = f":{labels_text(search.labels)}" if search.labels is not None else ""
     fuse = f" FUSE {name(search.fuse.name)}" if search.fuse else ""
     limit = f" LIMIT {_expression(search.limit, 0)}" if search.limit is not None else ""
     score = f" SCORE AS {name(search.score.name)}" if search.score else ""
@@ -101,7 +106,7 @@ def _path(path: ast.PathPattern) -> str:
 
 def _inside(pattern: ast.NodePattern | ast.RelationPattern, labels: ast.Labels | None, hops: str = "") -> str:
     written = name(pattern.variable.name) if pattern.variable else ""
-    written += f":{_labels(labels)}" if labels is not None else ""
+    written += f":{labels_text(labels)}" if labels is not None else ""
     written += hops
     if pattern.properties is not None:
         written += f"{' ' if written else ''}{_expression(pattern.properties, 0)}"
@@ -136,16 +141,16 @@ def _braced(hops: ast.Hops) -> str:
     return f"{{{hops.least}}}" if hops.least == hops.most else f"{{{hops.least},{hops.most}}}"
 
 
-def _labels(labels: ast.Labels, level: int = 0) -> str:
+def labels_text(labels: ast.Labels, level: int = 0) -> str:
     match labels:
         case ast.Label():
-            return name(labels.name)
+            return member(labels.name)
         case ast.AnyLabel():
             return "%"
         case ast.NoLabel():
-            return f"!{_labels(labels.of, 2)}"
+            return f"!{labels_text(labels.of, 2)}"
     own = 0 if labels.operator == "|" else 1
-    written = labels.operator.join(_labels(each, own + 1) for each in labels.operands)
+    written = labels.operator.join(labels_text(each, own + 1) for each in labels.operands)
     return f"({written})" if level > own else written
 
 
@@ -231,9 +236,9 @@ def _map(entries: Sequence[tuple[str, ast.Expression | None]]) -> str:
     written = []
     for key, value in entries:
         if value is None:
-            written.append(".*" if key == "*" else f".{name(key)}")
+            written.append(".*" if key == "*" else f".{member(key)}")
         else:
-            written.append(f"{name(key)}: {_expression(value, 0)}")
+            written.append(f"{member(key)}: {_expression(value, 0)}")
     return f"{{{', '.join(written)}}}"
 
 
@@ -272,10 +277,10 @@ _WRITERS: dict[type, Callable[[Any], tuple[int, str]]] = {
     ast.TimeLiteral: lambda each: (12, f"{each.type}'{each.text}'"),
     ast.Parameter: _parameter,
     ast.Name: lambda each: (12, name(each.name)),
-    ast.Property: lambda each: (11, f"{_expression(each.of, 11)}.{name(each.name)}"),
+    ast.Property: lambda each: (11, f"{_expression(each.of, 11)}.{member(each.name)}"),
     ast.Index: lambda each: (11, f"{_expression(each.of, 11)}[{_expression(each.at, 0)}]"),
     ast.Slice: _slice,
-    ast.Labelled: lambda each: (11, f"{_expression(each.of, 12)}:{_labels(each.labels)}"),
+    ast.Labelled: lambda each: (11, f"{_expression(each.of, 12)}:{labels_text(each.labels)}"),
     ast.Call: _call,
     ast.CountAll: lambda each: (12, "count(*)"),
     ast.Unary: _unary,

@@ -44,17 +44,20 @@ def scan(running: Running, operator: Scan, batches: Iterator[Batch]) -> Iterator
 
 
 def _by_id(running: Running, operator: Scan, batch: Batch, ids: list[Datum]) -> Iterator[Batch]:
-    reader, found = running.reader, {}
-    for id_ in {each for each in ids if isinstance(each, str)}:
+    """The item of the id that each row names; of a list of ids, each item once."""
+    reader = running.reader
+    asked = [dict.fromkeys(each) if isinstance(each, list) else (each,) for each in ids]
+    found: dict[str, int] = {}
+    for id_ in {each for named in asked for each in named if isinstance(each, str)}:
         if (newest := reader.index.item(id_)) is not None:
             found[id_] = newest.root
-    roots = np.array([found.get(each, 0) if isinstance(each, str) else 0 for each in ids], np.int64)
+    pairs = [(row, found[id_]) for row, named in enumerate(asked) for id_ in named if id_ in found]
+    rows, roots = np.array(pairs, np.int64).reshape(-1, 2).T
     numbers = reader.scope.lasting(roots) if operator.lasting else reader.scope.shown(roots)
-    kept = (numbers > 0) & kind_mask(running, numbers, operator.kinds)
-    running.count(int(kept.sum()))
-    if kept.any():
-        rows = np.flatnonzero(kept)
-        yield batch.take(rows).plus({operator.variable: Nodes(numbers[rows])})
+    kept = np.flatnonzero((numbers > 0) & kind_mask(running, numbers, operator.kinds))
+    running.count(len(kept))
+    if len(kept):
+        yield batch.take(rows[kept]).plus({operator.variable: Nodes(numbers[kept])})
 
 
 def _crossed(running: Running, operator: Scan, batch: Batch, numbers: Numbers) -> Iterator[Batch]:

@@ -63,6 +63,9 @@ def bind_projection(
               for v, old in _carried(named, scope)]  # fmt: skip
     if grouped:
         grouping.keys += hidden
+        for variable, each in named:
+            if isinstance(each, Aggregated) and all(known != each for _, known in grouping.aggregates):
+                grouping.aggregates.append((variable, each))
     items = [(variable, _over_group(binding, grouping, each) if grouped else each) for variable, each in named]
     columns = tuple(variable for variable, _ in items)
     scores = dict(zip((v for v, _ in _carried(named, scope)), (v for v, _ in hidden), strict=True))
@@ -154,7 +157,13 @@ class _Tail:
 
     @property
     def sight(self) -> Scope:
-        return Scope({**self.before.names, **self.behind.names}, {**self.before.scores, **self.behind.scores})
+        """Columns before variables. A column that only is a variable stays that one while rows are still the same."""
+        columns = dict(self.behind.names)
+        if self.grouping is None and not self.distinct:
+            for variable, each in self.named:
+                if isinstance(each, bound.Local) and each.variable.name == variable.name:
+                    columns[variable.name] = each.variable
+        return Scope({**self.before.names, **columns}, {**self.before.scores, **self.behind.scores})
 
     def bind(self, written: ast.Expression) -> Expression:
         with self.binding.aggregating(self.grouping is not None):
@@ -169,7 +178,9 @@ class _Tail:
 
         def by(part: Any) -> Expression | None:
             for variable, each in self.named:
-                if part == each and not isinstance(part, bound.Constant):
+                # Where rows are still the same a variable stays itself, so that columns can be computed later.
+                own = isinstance(part, bound.Local) and self.grouping is None and not self.distinct
+                if part == each and not own and not isinstance(part, bound.Constant):
                     return bound.local(variable, part.span)
             return None
 
