@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from memql.errors import Refusal
+from server import telemetry
 from server.client import over_http
 from server.intake import Intake, Stopped, understood
 from server.options import tilde
@@ -46,6 +47,12 @@ def _shown(settings: Settings, url: str) -> None:
     if examples is None:
         _say("demo: the examples are not part of this installation; they are in the folder `examples` of the sources")
         return
+    # Dozens of lines about requests that nobody made would hide the few that matter.
+    with telemetry.quiet(TENANT):
+        _show(settings, url, examples)
+
+
+def _show(settings: Settings, url: str, examples: Path) -> None:
     try:
         things = {thing["as"]: thing for thing in orjson.loads((examples / "questions.json").read_bytes())["try"]}
         if problem := asyncio.run(_recorded(examples, url)):

@@ -6,7 +6,8 @@ where it can't. Says nothing about metrics or traces.
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -54,7 +55,7 @@ def configure(form: Literal["auto", "console", "json"], level: str, stream: Text
         # uvicorn would add handlers of its own; ours is enough.
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    for name in ("openai", "httpx2", "httpcore2"):
+    for name in ("openai", "httpx", "httpx2", "httpcore", "httpcore2"):
         # Below a warning they print what is asked: users' text.
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
@@ -74,3 +75,21 @@ def _without_query_string(record: logging.LogRecord) -> bool:
         client, method, path, version, status = record.args
         record.args = (client, method, str(path).partition("?")[0], version, status)
     return True
+
+
+@contextmanager
+def quiet(tenant: str) -> Iterator[None]:
+    """Writes no line for requests of that tenant that went well, as long as the block runs."""
+
+    def told(record: logging.LogRecord) -> bool:
+        line = record.msg if isinstance(record.msg, dict) else {}
+        return not (line.get("event") == "request" and line.get("tenant") == tenant and line.get("status") == 200)
+
+    handlers = logging.getLogger().handlers[:]
+    for handler in handlers:
+        handler.addFilter(told)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(told)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from server.telemetry import configure
+from server.telemetry import configure, quiet
 
 
 @pytest.fixture
@@ -81,3 +81,14 @@ def test_a_terminal_gets_words_and_a_pipe_gets_json(lines: io.StringIO) -> None:
     configure("auto", "info", lines)
     structlog.get_logger("memql").info("piped")
     assert json.loads(lines.getvalue().splitlines()[-1])["event"] == "piped"
+
+
+def test_requests_of_one_tenant_may_be_left_out(lines: io.StringIO) -> None:
+    """Those that went well, for as long as somebody asks for it."""
+    log = structlog.get_logger("memql")
+    with quiet("demo"):
+        log.info("request", tenant="demo", status=200)
+        log.info("request", tenant="demo", status=500)
+        log.info("request", tenant="team", status=200)
+    log.info("request", tenant="demo", status=200)
+    assert [(line["tenant"], line["status"]) for line in told(lines)] == [("demo", 500), ("team", 200), ("demo", 200)]
