@@ -1,6 +1,7 @@
 """The commands that ask: `memql recall` in plain words, `memql query` in MemQL."""
 
 import asyncio
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,6 +57,8 @@ MEMQL = """
         }
     }
 """
+
+EXPLAINED = re.compile(r"\s*(EXPLAIN|PROFILE)\b", re.IGNORECASE)
 
 HITS = ("rank", "score", "when", "who", "text", "source")
 PARTS = ("signal", "raw", "signal_rank", "weight", "normalized", "share")
@@ -251,7 +254,9 @@ def query(
     [bold]memql query asked.memql --param who=Ada --param since='"2026-09-01"' --format json[/bold]
     """
     loaded = settle(config, data, others=others)
-    written = f"EXPLAIN {_text(text)}" if explain else _text(text)
+    written = _text(text)
+    if explain and not EXPLAINED.match(written):
+        written = f"EXPLAIN {written}"
     given = _params(param or [], params)
 
     async def ask() -> "dict[str, Any] | Refusal":
@@ -283,7 +288,11 @@ def show_rows(answer: Mapping[str, Any], form: Form) -> None:
         show_json({"columns": answer["columns"], "rows": rows, **told})
         return
     if answer["plan"] and form == "table":
-        typer.echo(plain(answer["plan"]))
+        typer.echo(plain(answer["plan"].rstrip()))
+    elif answer["plan"] and not answer["rows"]:
+        names, answer = ["plan"], {**answer, "rows": [[line] for line in answer["plan"].splitlines()]}
+    elif not answer["rows"]:
+        typer.echo("no rows", err=True)
     shown = [[_value(value) for value in row] if form == "table" else row for row in answer["rows"]]
     show([dict(zip(names, row, strict=True)) for row in shown], form, names)
     for notice in answer["notices"]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from server.asking import AsOf, ValidAt, brief, moment_or_position, when
-from server.options import Config, Data, Exit, OneTenant, Others, Url, reached, settle, stop
+from server.options import Config, Data, OneTenant, Others, Url, reached, settle, stop
 from server.tables import Format, plain, show, show_json
 
 if TYPE_CHECKING:
     from rich.tree import Tree
 
     from memql.errors import Refusal
+    from server.client import Client
 
 app = typer.Typer()
 
@@ -51,12 +52,20 @@ NODE = f"""
     }}
 """
 
+KEYED = """
+    query ($key: String!) {
+        answer: memql(query: "MATCH (e:Event {external_key: $key}) RETURN e.id LIMIT 10", params: {key: $key}) {
+            ... on MemqlResult { rows }
+        }
+    }
+"""
+
 COLUMNS = ("as", "kind", "id", "weight", "when", "who", "text", "stream", "key")
 
 
 @app.command("show")
 def show_(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="The id of an item or relation.")],
+    id_: Annotated[str, typer.Argument(metavar="ID|KEY", help="The id of an item or relation, or an event's own key.")],
     first: Annotated[int, typer.Option(min=0, help="How many relations at most.")] = RELATIONS,
     as_of: AsOf = None,
     valid_at: ValidAt = None,
@@ -69,11 +78,13 @@ def show_(
 ) -> None:
     """Show an item: what it says, who recorded it, the sentence that it came from, and what it is related to.
 
+    An event also goes by its external key, as [bold]memql recall[/bold] names it.
+
     Exit codes: 0 shown · 1 there is none of that id, or it may not be seen.
 
     [bold]memql show mem_01M7Y7KQT5GWTWKAASGC0NCV83[/bold]
 
-    [bold]memql show evt_01M7Y7KQT5GWTWKAASGC0NCV83 --as-of 2026-09-20 --format json[/bold]
+    [bold]memql show board-0924/6 --as-of 2026-09-25 --format json[/bold]
     """
     from memql.errors import Refusal
 
@@ -82,17 +93,13 @@ def show_(
     if as_of is not None:
         given["asOf"] = moment_or_position(as_of)
 
-    async def ask() -> "dict[str, Any] | Refusal":
+    async def ask() -> "Mapping[str, Any] | Refusal":
         async with reached(loaded, "show", url, tenant) as client:
-            return await client.ask(NODE, **given)
+            return await _found(client, given)
 
-    answer = asyncio.run(ask())
-    if isinstance(answer, Refusal):
-        stop(answer.problems)
-    node = answer["node"]
-    if node is None:
-        hint = "check the id; what was retired or is no longer true is seen with --as-of and --valid-at"
-        stop([f"NOT_FOUND: there is nothing of the id `{id_}` ({hint})"], Exit.FAILED)
+    node = asyncio.run(ask())
+    if isinstance(node, Refusal):
+        stop(node.problems)
     if form == "json":
         show_json(node)
     elif form == "csv":
@@ -100,6 +107,25 @@ def show_(
     else:
         for line in _told(node):
             typer.echo(line)
+
+
+async def _found(client: "Client", given: Mapping[str, Any]) -> "Mapping[str, Any] | Refusal":
+    """The item or relation of that id, or the event of that key."""
+    from memql.errors import Refusal, conflict, invalid
+
+    answer = await client.ask(NODE, **given)
+    if isinstance(answer, Refusal) or answer["node"]:
+        return answer if isinstance(answer, Refusal) else answer["node"]
+    keyed = await client.ask(KEYED, key=given["id"])
+    ids = [row[0] for row in keyed["answer"].get("rows", ())] if isinstance(keyed, dict) else []
+    if len(ids) > 1:
+        message = f"events of several streams have the key `{given['id']}`"
+        return conflict("AMBIGUOUS", message, "", f"name one by its id: {', '.join(ids)}")
+    if not ids:
+        hint = "check it; what was retired or is no longer true is seen with --as-of and --valid-at"
+        return invalid("NOT_FOUND", f"there is nothing of the id or key `{given['id']}`", "", hint)
+    answer = await client.ask(NODE, **{**given, "id": ids[0]})
+    return answer if isinstance(answer, Refusal) else answer["node"]
 
 
 def _rows(node: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
