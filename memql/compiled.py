@@ -17,6 +17,10 @@ from memql.types import Type
 Store: TypeAlias = Literal["graph", "vectors", "texts"]
 
 
+_OF_VECTORS = frozenset({"similarity"})
+"""Functions that look at vectors."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """A query that can be run any number of times, in a tenant with that catalog."""
@@ -47,9 +51,16 @@ class Compiled:
     def needs(self) -> tuple[Store, ...]:
         """The stores whose position bounds the answer's: those that are searched. The graph is only asked which items
         may qualify, and may be ahead or behind."""
-        ways = {way.how for each in plan.walked(self.plan) if isinstance(each, plan.Search) for way in each.ways}
-        stores: dict[str, Store] = {"meaning": "vectors", "words": "texts"}
-        return tuple(stores[how] for how in sorted(ways))
+        stores: set[Store] = set()
+        for operator in plan.walked(self.plan):
+            if isinstance(operator, plan.Search):
+                stores |= {"vectors" if way.how == "meaning" else "texts" for way in operator.ways}
+            for expression in plan.expressions(operator):
+                if any(
+                    isinstance(part, bound.Call) and part.function in _OF_VECTORS for part in bound.walked(expression)
+                ):
+                    stores.add("vectors")
+        return tuple(sorted(stores))
 
 
 def compile_query(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias
 
 from memql.ast import Direction
-from memql.bound import Aggregated, Expression, Hop, PathOf, Sort, Variable, Way
+from memql.bound import Aggregated, Expression, Hop, PathOf, Sort, Typed, Variable, Way
 
 
 class Operator:
@@ -205,6 +205,24 @@ def walked(operator: Operator) -> Iterator[Operator]:
     yield operator
     for _, below in inputs(operator):
         yield from walked(below)
+
+
+def expressions(operator: Operator) -> Iterator[Expression]:
+    """Every expression that the operator itself evaluates, whole."""
+    for each in fields(operator):  # type: ignore[arg-type]
+        yield from _expressions(getattr(operator, each.name))
+
+
+def _expressions(value: Any) -> Iterator[Expression]:
+    if isinstance(value, Typed):
+        yield value  # type: ignore[misc]
+    elif isinstance(value, tuple):
+        for member in value:
+            yield from _expressions(member)
+    elif isinstance(value, Sort):
+        yield value.expression
+    elif isinstance(value, Way):
+        yield value.to
 
 
 def rebuilt(operator: Operator, by: Rule) -> Operator:

@@ -89,6 +89,14 @@ class Seen:
         return [as_node(state) for state in found[node.state.root]]
 
     def similarity(self, one: Node, other: Node) -> float | None:
+        """The cosine in the space of the tenant's own model, else in the first that has both."""
+        vectors, own = self.reader.vectors, self.reader.embedder
+        spaces = sorted(vectors.spaces(), key=lambda space: (own is None or space[0] != own.model, space))
+        denses = np.array([one.state.dense, other.state.dense])
+        for model, width in spaces:
+            rows = vectors.rows(model, width, denses).astype(np.float64)
+            if rows.any(axis=1).all():
+                return float(rows[0] @ rows[1])
         return None
 
     def figure(self, node: Node, name: str) -> int | float | None:
