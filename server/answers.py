@@ -19,6 +19,7 @@ from memql.values import FOREVER, Value, iso, micros
 from server import cursors
 from server.cursors import Cursor
 from server.selection import Path, Want, inside
+from server.settings import RequestLimits
 from server.types import (
     ITEMS,
     Change,
@@ -57,13 +58,14 @@ _NO_STEPS = Steps(_NOTHING, _NOTHING, _NOTHING, np.empty(0))
 
 
 class Answer:
-    """Gathers for one reader. `rows` is how many items and relations it may show; a refusal met on the way ends it:
-    what has been gathered by then is not to be shown."""
+    """Gathers for one reader, as much as one request may show; a refusal met on the way ends it: what has been gathered
+    by then is not to be shown."""
 
-    def __init__(self, reader: Reader, rows: int) -> None:
+    def __init__(self, reader: Reader, limits: RequestLimits) -> None:
         self.reader = reader
+        self.limits = limits
         self.refusal: Refusal | None = None
-        self._rows = self._left = rows
+        self._left = limits.rows
         self._finders: Mapping[str, Callable[[Sequence[ItemState], Want], Found]] = {
             "ending": self._ending,
             "history": self._history,
@@ -240,7 +242,7 @@ class Answer:
         """Whether so many more rows may still be shown."""
         self._left -= rows
         if self._left < 0 and self.refusal is None:
-            message = f"this asks for more than the {self._rows:,} rows that `requests.rows` allows"
+            message = f"this asks for more than the {self.limits.rows:,} rows that `requests.rows` allows"
             problem = Problem("LIMIT_EXCEEDED", message, "", "ask for less at each level, or raise `requests.rows`")
             self.refusal = Refusal(Reason.LIMIT, (problem,))
         return self.refusal is None

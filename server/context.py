@@ -19,6 +19,7 @@ from engine.tenants import Tenants
 from memql.errors import Reason, Refusal
 from server.answers import Answer
 from server.rankings import Rankings
+from server.settings import RequestLimits
 
 LOCAL = Principal("local", admin=True)
 """Whoever sits at this machine, for as long as nobody has to log in and nobody else can reach the server."""
@@ -75,12 +76,12 @@ class Desk:
 class Context:
     """One request. Takes its tenant at the first need of it and keeps it until `close`."""
 
-    def __init__(self, desk: Desk, tenant: str, by: Principal, rows: int, rankings: Rankings) -> None:
+    def __init__(self, desk: Desk, tenant: str, by: Principal, limits: RequestLimits, rankings: Rankings) -> None:
         self.by = by
         self.rankings = rankings
         self._desk = desk
         self._name = tenant
-        self._rows = rows
+        self._limits = limits
         self._tenant: Tenant | None = None
         self._taking = asyncio.Lock()
         self._begun: list[asyncio.Future[Any]] = []
@@ -118,7 +119,7 @@ class Context:
 
     def answer(self, reader: Reader) -> Answer:
         """An answer to this request, to be gathered from that reader."""
-        return Answer(reader, self._rows)
+        return Answer(reader, self._limits)
 
     async def _read(
         self, tenant: Tenant, ask: Callable[[Answer], T], when: When, needs: Iterable[Store]

@@ -54,7 +54,7 @@ class Endpoint(GraphQL[Context, None]):
 
     async def _answer(self, request: Request) -> Response:
         tenant = request.headers.get(TENANT_HEADER, self._tenant)
-        context = Context(self._desk, tenant, self._by, self._limits.rows, self._rankings)
+        context = Context(self._desk, tenant, self._by, self._limits, self._rankings)
         try:
             return await self.run(request, context=context)
         finally:

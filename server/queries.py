@@ -12,6 +12,7 @@ from server.answers import Answer
 from server.arguments import As, AtLeast, Id, Valid, cursor_of, when
 from server.context import Context, When
 from server.cursors import Cursor
+from server.filters import ItemFilter, Where, kept, needs_of
 from server.language import OUTCOME, ask
 from server.search import SearchConnection, find
 from server.selection import Want, wanted
@@ -75,28 +76,29 @@ async def _entity(info: Told, name: Name, as_of: As = None, valid_at: Valid = No
 
 
 async def _items(
-    info: Told, kinds: Kinds = None, first: First = 20, after: After = None,
+    info: Told, kinds: Kinds = None, where: Where = None, first: First = 20, after: After = None,
     as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None,
 ) -> Any:  # fmt: skip
     wants, cursor = wanted(info._raw_info), cursor_of(after)
     return await info.context.read(
-        lambda answer: _page(answer, answer.known_kinds(kinds), first, cursor, wants),
+        lambda answer: _page(answer, answer.known_kinds(kinds), where, first, cursor, wants),
         when(as_of, valid_at, at_least, cursor),
+        needs=needs_of(where),
     )
 
 
 def _page_of(kind: str) -> Any:
     async def page(
-        info: Told, first: First = 20, after: After = None,
+        info: Told, where: Where = None, first: First = 20, after: After = None,
         as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None,
     ) -> Any:  # fmt: skip
-        return await _items(info, [kind], first, after, as_of, valid_at, at_least)
+        return await _items(info, [kind], where, first, after, as_of, valid_at, at_least)
 
     return page
 
 
 async def _events(
-    info: Told, stream: StreamName = None, first: First = 20, after: After = None,
+    info: Told, stream: StreamName = None, where: Where = None, first: First = 20, after: After = None,
     as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None,
 ) -> Any:  # fmt: skip
     wants, cursor = wanted(info._raw_info), cursor_of(after)
@@ -105,17 +107,19 @@ async def _events(
         root = identities.stream(answer.reader, stream) if stream is not None else 0
         if stream is not None and not root:
             answer.needs(not_found("stream", stream, "stream"), None)
-        return _page(answer, ("Event",), first, cursor, wants, root)
+        return _page(answer, ("Event",), where, first, cursor, wants, root)
 
-    return await info.context.read(ask, when(as_of, valid_at, at_least, cursor))
+    return await info.context.read(ask, when(as_of, valid_at, at_least, cursor), needs=needs_of(where))
 
 
 def _page(
-    answer: Answer, kinds: Sequence[str], first: int, after: Cursor | None, wants: Sequence[Want], stream: int = 0
-) -> Connection[Any]:
+    answer: Answer, kinds: Sequence[str], where: ItemFilter | None, first: int, after: Cursor | None,
+    wants: Sequence[Want], stream: int = 0,
+) -> Connection[Any]:  # fmt: skip
     answer.needs(answer.page_limit(first), None)
+    keep = kept(answer, kinds, where)
     limit = 1 if answer.refusal else first + 1
-    states = answer.reader.page(kinds, after=after.row if after else 0, limit=limit, stream=stream)
+    states = answer.reader.page(kinds, after=after.row if after else 0, limit=limit, stream=stream, keep=keep)
     return answer.page(answer.needs(states, []), first, after is not None, wants)
 
 

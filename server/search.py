@@ -17,6 +17,7 @@ from server.answers import Answer, page_info
 from server.arguments import AS_OF, AT_LEAST, VALID_AT, AsOf, cursor_of, when
 from server.context import Context
 from server.cursors import Cursor
+from server.filters import WHERE, ItemFilter, kept
 from server.selection import Path, Want, inside, wanted
 from server.types import After, Event, Item, Moment, PageInfo, Position, gathered, said
 
@@ -33,6 +34,9 @@ class SearchInput:
     text: str = said("Words, a question or a whole passage; any of its words may match, and what is near in meaning.")
     kinds: list[str] | None = strawberry.field(
         default=None, description=f"Only items of these kinds; absent: {', '.join(KINDS[:-1])} and {KINDS[-1]}."
+    )
+    where: ItemFilter | None = strawberry.field(
+        default=None, description=f"{WHERE} It is asked before the search, which ranks what is left."
     )
     as_of: AsOf | None = strawberry.field(default=None, description=AS_OF)
     valid_at: Moment | None = strawberry.field(default=None, description=VALID_AT)
@@ -104,7 +108,7 @@ async def find(info: Told, input_: Search, first: First = 10, after: After = Non
     wants, cursor = wanted(info._raw_info), cursor_of(after)
 
     def ask(answer: Answer) -> SearchConnection:
-        asked = (input_.text, tuple(input_.kinds or KINDS), repr(input_.as_of), input_.valid_at)
+        asked = (input_.text, tuple(input_.kinds or KINDS), repr(input_.where), repr(input_.as_of), input_.valid_at)
         ranking, start = _ranked(answer, info.context, input_, asked, cursor)
         return _page(answer, ranking, start, first, zlib.crc32(repr(asked).encode()), cursor is not None, wants)
 
@@ -127,7 +131,11 @@ def _ranked(
     name = (*context.reading, reader.position, asked)
     ranking = context.rankings.get(name) if after else None
     if ranking is None:
-        ranking = answer.needs(search(reader, question(input_.text), reader.scope.of_kind(*kinds)), _NOTHING)
+        keep = kept(answer, kinds, input_.where)
+        if answer.refusal:
+            return _NOTHING, 0
+        among = reader.scope.of_kind(*kinds) if keep is None else keep
+        ranking = answer.needs(search(reader, question(input_.text), among), _NOTHING)
         context.rankings.keep(name, ranking)
     if after is None:
         return ranking, 0

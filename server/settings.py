@@ -51,6 +51,8 @@ class RequestLimits(BaseModel):
     """Fields that one document asks for under other names: the cheapest way to ask for the same thing often."""
     rows: int = Field(10_000, ge=1)
     """Items and relations that one field of Query may show with all that is nested in it."""
+    conditions: int = Field(1_000, ge=0)
+    """Comparisons of one filter, each value of a list counted: all are made for every item that comes into question."""
     rankings: int = Field(128, ge=0)
     """Rankings of searches that are kept for their further pages; one takes some 50 kB."""
     threads: int = Field(64, ge=2)
