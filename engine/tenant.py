@@ -21,6 +21,7 @@ from engine.follower import Follower, Phase, Source, Status
 from engine.graph import Graph
 from engine.index import Index
 from engine.journal import UNREADABLE, Journal, JournalFailed
+from engine.lifecycle.consolidation import Consolidation
 from engine.limits import Limits
 from engine.meaning import embedded
 from engine.reader import Reader
@@ -53,6 +54,7 @@ class Tenant:
         limits: Limits,
         engine: GraphEngine,
         embedder: Embedder | None,
+        consolidate: bool,
     ) -> None:
         self.name = name
         self.directory = directory
@@ -85,21 +87,26 @@ class Tenant:
         self.suspect = False
         """Its journal could not be read somewhere: to be closed, so that opening mends it."""
         self._told_of = threading.Condition()
+        self._consolidation = Consolidation(self, clock, limits, embedder) if consolidate else None
         for follower in self._followers.values():
             follower.notify()
+        if self._consolidation:
+            self._consolidation.begin()
 
     @classmethod
     def open(
         cls, name: str, directory: Path, *,
         clock: Clock, limits: Limits, engine: GraphEngine = "kuzu", embedder: Embedder | None = None,
+        consolidate: bool = False,
     ) -> "Tenant | Damaged":  # fmt: skip
-        """The tenant in that directory, made if there is none; or why its journal must not be used."""
+        """The tenant in that directory, made if there is none; or why its journal must not be used. `consolidate`:
+        whether memories are made of its events."""
         directory.mkdir(parents=True, exist_ok=True)
         opened = open_journal(directory, clock)
         if isinstance(opened, Damaged):
             return opened
         try:
-            return cls(name, directory, *opened, clock, limits, engine, embedder)
+            return cls(name, directory, *opened, clock, limits, engine, embedder, consolidate)
         except UNREADABLE:
             opened[0].close()
             if damaged := rebuild_index(directory):
@@ -107,13 +114,15 @@ class Tenant:
             reopened = open_journal(directory, clock)
             if isinstance(reopened, Damaged):
                 return reopened
-            return cls(name, directory, *reopened, clock, limits, engine, embedder)
+            return cls(name, directory, *reopened, clock, limits, engine, embedder, consolidate)
 
     def _told(self, records: Sequence[Record]) -> None:
         """Each group of records, when it is durable: stores follow, and who waits for a position is woken."""
         self._source.add(records)
         for follower in self._followers.values():
             follower.notify()
+        if self._consolidation:
+            self._consolidation.notify(records)
         with self._told_of:
             self._told_of.notify_all()
 
@@ -141,6 +150,14 @@ class Tenant:
             return self.committer.write(Asked(whole, by, key))
         except UNREADABLE as error:
             return self._damaged(error)
+
+    def write_all(self, commands: Sequence[tuple[Command, str | None]], by: Principal) -> list[Receipt | Refusal]:
+        """The receipts or refusals of several commands with their keys, decided in this order and committed together.
+        Each brings its embedding, if it is to have one. Blocks the calling thread."""
+        try:
+            return self.committer.write_all([Asked(command, by, key) for command, key in commands])
+        except UNREADABLE as error:
+            return [self._damaged(error)] * len(commands)
 
     async def write(self, command: Command, by: Principal, key: str | None = None) -> Receipt | Refusal:
         """The receipt of a durable record, or a refusal. Commands that wait together are committed together."""
@@ -191,19 +208,28 @@ class Tenant:
         at_least: int = 0,
         as_of: int | None = None,
         valid_at: int | Literal["now"] | None = "now",
+        consolidated: bool = False,
+        wait_ms: int | None = None,
     ) -> T | Refusal:
         """What `ask` answers from a reader at one position: that of the slowest store it `needs`, or `as_of`.
 
-        Waits until that position is at least `at_least`, no longer than `wait_ms`.
+        Waits until that position is at least `at_least`, no longer than `wait_ms` (absent: the limit of that name).
+        With `consolidated` also until the memories of every event up to there are shown; of all events there are now
+        where no position is given.
         """
         began = self.clock.monotonic()
+        deadline = began + (self.limits.wait_ms if wait_ms is None else wait_ms) / 1000
         wanted = max(at_least, as_of or 0)
-        if refusal := self._reach(wanted, began):
+        if refusal := self._reach(wanted, deadline):
             return refusal
+        if consolidated:
+            reached = self._consolidated(wanted or self.position, deadline)
+            if isinstance(reached, Refusal):
+                return reached
+            wanted = max(wanted, reached)
         followers = [self._followers[store] for store in needs]
         for follower in followers:
-            left = self.limits.wait_ms / 1000 - (self.clock.monotonic() - began)
-            if not follower.wait(wanted, max(left, 0)):
+            if not follower.wait(wanted, max(deadline - self.clock.monotonic(), 0)):
                 return _not_shown(follower.status(), wanted)
         shown = min([self.columns.position, *(follower.projection.position for follower in followers)])
         position = shown if as_of is None else as_of
@@ -230,15 +256,16 @@ class Tenant:
         at_least: int = 0,
         as_of: int | None = None,
         valid_at: int | Literal["now"] | None = "now",
+        consolidated: bool = False,
     ) -> T | Refusal:
         """`read_now` on a thread of its own."""
         return await asyncio.to_thread(
-            self.read_now, ask, by, needs=needs, at_least=at_least, as_of=as_of, valid_at=valid_at
-        )
+            self.read_now, ask, by,
+            needs=needs, at_least=at_least, as_of=as_of, valid_at=valid_at, consolidated=consolidated,
+        )  # fmt: skip
 
-    def _reach(self, wanted: int, began: float) -> Refusal | None:
+    def _reach(self, wanted: int, deadline: float) -> Refusal | None:
         """Waits for the journal itself to have that position."""
-        deadline = began + self.limits.wait_ms / 1000
         with self._told_of:
             while self.journal.position < wanted:
                 left = deadline - self.clock.monotonic()
@@ -250,6 +277,25 @@ class Tenant:
                 self._told_of.wait(left)
         return None
 
+    def _consolidated(self, wanted: int, deadline: float) -> int | Refusal:
+        """Waits until the events up to that position have had their turn; where the last of their memories is."""
+        if self._consolidation is None:
+            message = "no memories are made of this tenant's events here"
+            return unavailable("NOT_CONSOLIDATED", message, "open it with consolidation, or leave `consolidated` away")
+        reached = self._consolidation.wait(wanted, deadline - self.clock.monotonic())
+        if reached is not None:
+            return reached
+        status = self._consolidation.status()
+        message = f"memories are made of the events up to position {status.position:,} of {wanted:,}"
+        if status.problem:
+            return unavailable("NOT_CONSOLIDATED", f"{message}; it waits: {status.problem}", "see the readiness")
+        return unavailable("NOT_CONSOLIDATED", message, "ask again in a moment, or raise `limits.wait_ms`")
+
+    @property
+    def consolidated_position(self) -> int:
+        """Every event up to this position has had its turn: it is a memory, or flagged. 0 without consolidation."""
+        return self._consolidation.status().position if self._consolidation else 0
+
     def position_at(self, at: int) -> int:
         """The last position recorded at or before that time, in microseconds."""
         return self.journal.position_at(at)
@@ -257,7 +303,9 @@ class Tenant:
     # Upkeep
 
     def statuses(self) -> list[Status]:
-        return [follower.status() for follower in self._followers.values()]
+        """How far each store is, and consolidation where it is on."""
+        stores = [follower.status() for follower in self._followers.values()]
+        return [*stores, self._consolidation.status()] if self._consolidation else stores
 
     def rebuild(self, stores: Iterable[Store] = STORES) -> None:
         """Throws these stores away and applies the journal anew, in the background."""
@@ -270,6 +318,8 @@ class Tenant:
         return all(follower.wait(position, seconds) for follower in self._followers.values())
 
     def close(self) -> None:
+        if self._consolidation:
+            self._consolidation.close()
         self._writer.shutdown()
         for follower in self._followers.values():
             follower.close()

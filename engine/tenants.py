@@ -35,12 +35,14 @@ class Tenants:
     def __init__(
         self, data: Path, *,
         clock: Clock, limits: Limits, engine: GraphEngine = "kuzu", embedder: Embedder | None = None,
+        consolidate: bool = True,
     ) -> None:  # fmt: skip
         self.data = data
         self._clock = clock
         self._limits = limits
         self._engine: GraphEngine = engine
         self.embedder = embedder
+        self._consolidate = consolidate
         self._entries: dict[str, _Entry] = {}
         self._changed = threading.Condition()
         self._uses = 0
@@ -90,6 +92,7 @@ class Tenants:
             opened = Tenant.open(
                 name, self.directory(name),
                 clock=self._clock, limits=self._limits, engine=self._engine, embedder=self.embedder,
+                consolidate=self._consolidate,
             )  # fmt: skip
         except BaseException:
             self._forget(name)

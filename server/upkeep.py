@@ -41,7 +41,11 @@ def verify(
 ) -> None:
     """Read every record of the journals, and say whether each is as it was written. Changes nothing.
 
-    Where one is not, its position is named and the exit code is 3: see [bold]memql recover[/bold].
+    Where one is not, its position is named: see [bold]memql recover[/bold].
+
+    Exit codes: 0 all are sound · 1 could not look · 3 damage was found.
+
+    [bold]memql verify --tenant team[/bold]
     """
     from engine import recovery
 
@@ -87,6 +91,10 @@ def recover(
 
     Says what will be lost, and does it only with [bold]--accept-loss[/bold]: then the damaged files are kept as
     evidence, lost positions are never given again, and that a person accepted the loss is itself recorded.
+
+    Exit codes: 0 sound, or gone on · 1 could not look · 3 damaged, and nothing was changed.
+
+    [bold]memql recover --tenant team[/bold]
     """
     from engine import recovery
     from engine.clock import SystemClock
@@ -128,7 +136,12 @@ def rebuild(
     data: Data = None,
     others: Others = None,
 ) -> None:
-    """Throw stores away and make them anew from the journal. Nothing that was written can be lost by it."""
+    """Throw stores away and make them anew from the journal. Nothing that was written can be lost by it.
+
+    Exit codes: 0 they show all that was written · 1 one could not be made · 3 a journal is damaged.
+
+    [bold]memql rebuild texts --tenant team[/bold]
+    """
     from engine.tenant import STORES
 
     chosen = [store for store in STORES if not stores or store in stores]
@@ -162,7 +175,10 @@ def _rebuild(tenants: "Tenants", name: str, stores: "list[Store]") -> None:
 
 @tenants_app.command("list")
 def list_tenants(config: Config = None, data: Data = None, others: Others = None, form: Format = "table") -> None:
-    """Print every tenant: the last position it acknowledged, and its bytes on disk."""
+    """Print every tenant: the last position it acknowledged, and its bytes on disk. A server may run.
+
+    [bold]memql tenants list --format csv[/bold]
+    """
     from engine import head
     from engine.salvage import HEAD
 
@@ -183,7 +199,10 @@ def delete_tenant(
     data: Data = None,
     others: Others = None,
 ) -> None:
-    """Delete a tenant: its journal, its stores, its evidence. There is no way back."""
+    """Delete a tenant: its journal, its stores, its evidence. There is no way back.
+
+    [bold]memql tenants delete demo --yes[/bold]
+    """
     settings = settle(config, data, others=others).settings
     if not yes:
         stop([f"this removes every byte of `{name}`, for good; say --yes"], Exit.USAGE)
@@ -217,7 +236,9 @@ def _opened(settings: "Settings") -> "Iterator[Tenants]":
     from server import telemetry
 
     telemetry.configure(settings.log_format, "warning", sys.stderr)
-    tenants = Tenants(settings.data, clock=SystemClock(), limits=settings.limits, engine=settings.graph_engine)
+    tenants = Tenants(
+        settings.data, clock=SystemClock(), limits=settings.limits, engine=settings.graph_engine, consolidate=False
+    )
     try:
         yield tenants
     finally:

@@ -73,6 +73,8 @@ _OPENERS = frozenset(
     "asked called got went came found made took left just only even both either neither every each any some".split()
 )
 """What a sentence may open with before a name: "Ask Ada", "Both Ada and Bo"."""
+_SMALL = frozenset("the an and or of to in for on with at by from is are was your our my you how what why do".split())
+"""Words that have a capital in headings alone."""
 _FUNCTION = frozenset(FUNCTION_WORDS)
 _NEVER = _FUNCTION | _TIMES | _NO_NAMES
 
@@ -116,11 +118,6 @@ def _address(url: str) -> str:
 # Runs of capitals
 
 
-def _stem(folded: str) -> str:
-    """A word without what is contracted with it: "i" of "i'm"."""
-    return _CONTRACTED.sub("", folded)
-
-
 @dataclass(slots=True)
 class _Token:
     word: str
@@ -129,28 +126,29 @@ class _Token:
     end: int
     opens: bool
     """Whether a sentence begins here."""
-
-    @property
-    def capital(self) -> bool:
-        return self.word[:1].isupper()
-
-    @property
-    def shaped(self) -> bool:
-        """A capital where only a name has one: GitHub, iPhone, NASA."""
-        return len(self.word) > 1 and (self.word[1:] != self.word[1:].lower() or (self.capital and "." in self.word))
-
-    @property
-    def nameable(self) -> bool:
-        if len(self.word) == 1:
-            return self.capital and self.word not in "IA"
-        if self.word.isupper() and len(self.word) > LONGEST_ACRONYM:
-            return False  # said aloud
-        return (self.capital or self.shaped) and _stem(self.folded) not in _NEVER
+    shaped: bool
+    """A capital where only a name has one: GitHub, iPhone, NASA."""
+    nameable: bool
+    """Whether it may be part of a name."""
 
     @property
     def initial(self) -> bool:
         """A letter, or a number such as Q3: part of a name, but none."""
         return sum(map(str.isalpha, self.word)) < 2
+
+
+def _token(word: str, start: int, opens: bool) -> _Token:
+    folded, lower = word.casefold(), word.lower()
+    if word == lower:
+        return _Token(word, folded, start, start + len(word), opens, False, False)
+    shaped = word[1:] != lower[1:] or (word[0] != lower[0] and "." in word)
+    if len(word) == 1:
+        nameable = word not in "IA"
+    elif word.isupper() and len(word) > LONGEST_ACRONYM:
+        nameable = False  # said aloud
+    else:
+        nameable = _CONTRACTED.sub("", folded) not in _NEVER
+    return _Token(word, folded, start, start + len(word), opens, shaped, nameable)
 
 
 def _capitalised(text: str) -> Iterator[Named]:
@@ -183,8 +181,7 @@ def _tokens(line: str, at: int) -> list[_Token]:
         between = line[end : match.start()]
         titled = tokens and tokens[-1].folded in _TITLES and between.strip() == "."
         opens = not tokens or (not titled and _ENDS_SENTENCE.search(between) is not None)
-        word = _POSSESSIVE.sub("", match[0])
-        tokens.append(_Token(word, word.casefold(), at + match.start(), at + match.start() + len(word), opens))
+        tokens.append(_token(_POSSESSIVE.sub("", match[0]), at + match.start(), opens))
         end = match.end()
     return tokens
 
@@ -194,8 +191,8 @@ def _says_nothing(line: str, tokens: list[_Token]) -> bool:
     letters = [character for character in line if character.isalpha()]
     if len(tokens) > 2 and sum(map(str.isupper, letters)) > 0.6 * len(letters):
         return True
-    small = [token for token in tokens if not token.opens and token.folded in _FUNCTION and token.word != "I"]
-    return any(token.capital and not token.word.isupper() for token in small) and len(tokens) > 2
+    small = [token for token in tokens if not token.opens and token.folded in _SMALL]
+    return any(token.word != token.folded and not token.word.isupper() for token in small) and len(tokens) > 2
 
 
 def _every_noun(tokens: list[_Token]) -> bool:

@@ -42,6 +42,7 @@ class Known:
     name: str
     id: str | None = None
     key: str | None = None
+    category: str | None = None
 
 
 BLOCKED = Known("")
@@ -95,6 +96,10 @@ class Lexicon:
     def get(self, name: str) -> Known | None:
         return self._by_name.get(fold(name))
 
+    def begins(self, word: str) -> bool:
+        """Whether a name begins with that word."""
+        return word in self._by_word
+
     def longest(self, word: str, text: str, start: int) -> tuple[int, Known | None]:
         """Where the longest name that begins with the word at that place ends, and whose it is."""
         for surface in self._by_word.get(word, ()):
@@ -112,14 +117,14 @@ def find(text: str, lexicons: Sequence[Lexicon]) -> Iterator[tuple[int, Known]]:
     """Each known name in the text: where it stands and whose it is. Of equally long ones, the first lexicon's."""
     over = 0
     for match in _WORD.finditer(text):
-        if match.start() < over:
+        word, start = match[0].casefold(), match.start()
+        if start < over or not (knowing := [lexicon for lexicon in lexicons if lexicon.begins(word)]):
             continue
-        word = match[0].casefold()
-        found = [lexicon.longest(word, text, match.start()) for lexicon in lexicons]
-        end, known = max(found, key=lambda each: each[0], default=(0, None))
+        found = [lexicon.longest(word, text, start) for lexicon in knowing]
+        end, known = max(found, key=lambda each: each[0])
         if known is not None:
             over = end
-            yield match.start(), known
+            yield start, known
 
 
 @dataclass(slots=True)
@@ -182,7 +187,17 @@ class Gazetteer:
             held = self._held[held.successor]
         if held.state.retired:
             return BLOCKED
-        return Known(str(held.state.properties.get("name", "")), id=held.state.id)
+        state, category = held.state, held.state.properties.get("category")
+        return Known(
+            str(state.properties.get("name", "")),
+            id=state.id,
+            category=category if isinstance(category, str) else None,
+        )
+
+
+def ordinary(name: str) -> bool:
+    """Whether the name is an ordinary word as well, and so no alias to be made up."""
+    return fold(name) in _ORDINARY or fold(name) in _FUNCTION
 
 
 def _scopes(state: ItemState) -> list[tuple[str, str]]:

@@ -171,6 +171,12 @@ class Vectors:
         space, direction = asked
         return space.search(direction, keep, limit) if space and limit > 0 else NO_HITS
 
+    def alike(self, model: str, queries: Rows, *, keep: Mask | None, least: float, limit: int) -> list[Hits]:
+        """Of each query, a unit vector, the rows whose cosine with it is more than `least`: the `limit` highest, to
+        four decimals, of equal ones the newest first."""
+        space = self._spaces.get((model, queries.shape[1]))
+        return space.alike(queries, keep, least, limit) if space else [NO_HITS for _ in queries]
+
     def scores(self, model: str, query: NDArray[np.float32], denses: Dense) -> Scores | Refusal:
         """The cosine of each of those rows with the query, in their order; 0 for what has no vector of the model."""
         asked = self._asked(model, query)

@@ -25,6 +25,11 @@ _GATHER = 256
 """Rows gathered at once for a product, so that they stay in the processor's cache: five times as fast as all."""
 _NOISE = 1e-5
 """More than a float32 product of two unit vectors can be wrong by."""
+_DECIMALS = 4
+"""To so many decimals two cosines are told apart where the answer is to be recorded: the last bits of a vector can
+depend on the texts that were embedded with it."""
+_BLOCK = 4_096
+"""Rows of one product with many queries."""
 
 
 def unit(vectors: NDArray[np.float64]) -> Rows | None:
@@ -77,3 +82,34 @@ def nearest(dense: Dense, rows: Rows, query: Query, keep: Mask | None, limit: in
     if len(at) > limit:
         at = at[rough >= np.partition(rough, -limit)[-limit] - _NOISE]
     return ranked(dense[at], exact(rows, at, query), limit)
+
+
+def alike(dense: Dense, rows: Rows, queries: Rows, keep: Mask | None, least: float, limit: int) -> list[Hits]:
+    """Of each query the kept rows whose cosine with it is more than `least`, `limit` of them at most. Of equal ones the
+    newest first: what is said again and again makes a chain then, not a hub."""
+    at = kept(dense, keep)
+    found: list[list[tuple[Offsets, Scores]]] = [[] for _ in queries]
+    for step in range(0, len(at), _BLOCK):
+        some = at[step : step + _BLOCK]
+        rough = rows[some] @ queries.T
+        over = rough > least - _NOISE
+        for number in np.flatnonzero(over.any(axis=0)).tolist():
+            found[number].append((some[over[:, number]], rough[over[:, number], number]))
+    hits = []
+    for query, parts in zip(queries, found, strict=True):
+        if not parts:
+            hits.append(NO_HITS)
+            continue
+        near, rough = (np.concatenate(part) for part in zip(*parts, strict=True))
+        if len(near) > limit:
+            near = near[rough >= np.partition(rough, -limit)[-limit] - 10.0**-_DECIMALS - _NOISE]
+        hits.append(newest_ranked(dense[near], exact(rows, near, query.astype(np.float64)), least, limit))
+    return hits
+
+
+def newest_ranked(dense: Dense, scores: Scores, least: float, limit: int) -> Hits:
+    """The highest scores of more than `least`, to four decimals; of equal ones the newest first."""
+    coarse = np.round(scores.astype(np.float64), _DECIMALS)
+    order = np.lexsort((-dense, -coarse))
+    order = order[coarse[order] > least][:limit]
+    return dense[order], coarse[order].astype(np.float32)

@@ -24,10 +24,12 @@ from engine.vectors.nearest import (
     Query,
     Rows,
     Scores,
+    alike,
     exact,
     kept,
     merged,
     nearest,
+    newest_ranked,
     ranked,
     unit,
 )
@@ -213,6 +215,9 @@ class Space:
     def search(self, query: Query, keep: Mask | None, limit: int) -> Hits:
         return self.read(lambda view: _search(view, query, keep, limit))
 
+    def alike(self, queries: Rows, keep: Mask | None, least: float, limit: int) -> list[Hits]:
+        return self.read(lambda view: _alike(view, queries, keep, least, limit))
+
     def scores(self, query: Query, denses: Dense) -> Scores:
         """The cosines of those rows, in their order; 0 for what has no vector here."""
         return self.read(lambda view: _scores(view, query, denses))
@@ -237,6 +242,18 @@ def _search(view: View, query: Query, keep: Mask | None, limit: int) -> Hits:
     if not (view.below and view.table):
         return hits
     return merged(hits, _sought(view.dense[: view.below], view.table, query, keep, limit), limit)
+
+
+def _alike(view: View, queries: Rows, keep: Mask | None, least: float, limit: int) -> list[Hits]:
+    hits = alike(view.dense[view.below :], view.held, queries, keep, least, limit)
+    if not (view.below and view.table):
+        return hits
+    both = []
+    for query, (dense, scores) in zip(queries, hits, strict=True):
+        direction = query.astype(np.float64)
+        older, their = _sought(view.dense[: view.below], view.table, direction, keep, SPARE * limit)
+        both.append(newest_ranked(np.concatenate([older, dense]), np.concatenate([their, scores]), least, limit))
+    return both
 
 
 def _sought(dense: Dense, table: Table, query: Query, keep: Mask | None, limit: int) -> Hits:

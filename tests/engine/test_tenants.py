@@ -25,7 +25,8 @@ ME = PEOPLE[0]
 
 
 def directory_of(path: Path, **limits: int) -> Tenants:
-    return Tenants(path, clock=SystemClock(), limits=Limits(text_commit_ms=0, graph_gather_ms=0, **limits))
+    bounds = Limits(text_commit_ms=0, graph_gather_ms=0, **limits)
+    return Tenants(path, clock=SystemClock(), limits=bounds, consolidate=False)
 
 
 def said(text: str, stream: str = "s") -> RecordEvents:

@@ -93,9 +93,11 @@ def serving(tmp_path: Path) -> Callable[..., Any]:
     """Opens a server in the test's folder, with settings of the test's own."""
 
     @asynccontextmanager
-    async def opened(model: Embedder | None = None, **settings: Any) -> AsyncIterator[Caller]:
+    async def opened(
+        model: Embedder | None = None, consolidate: bool = False, **settings: Any
+    ) -> AsyncIterator[Caller]:
         told = Settings(data=tmp_path / "data", **settings)
-        tenants = Tenants(told.data, clock=SystemClock(), limits=told.limits, embedder=model)
+        tenants = Tenants(told.data, clock=SystemClock(), limits=told.limits, embedder=model, consolidate=consolidate)
         app = make_app(told, tenants, SystemClock())
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with AsyncExitStack() as stack:

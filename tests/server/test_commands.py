@@ -34,7 +34,8 @@ ROOT = Path(__file__).parents[2]
 def data(tmp_path: Path) -> Path:
     """A data directory with five records in one tenant, and none in use."""
     folder = tmp_path / "data"
-    with closing(Tenants(folder, clock=SystemClock(), limits=Limits())) as tenants, tenants.use("notes") as tenant:
+    made = Tenants(folder, clock=SystemClock(), limits=Limits(), consolidate=False)
+    with closing(made) as tenants, tenants.use("notes") as tenant:
         assert isinstance(tenant, Tenant)
         for n in range(5):
             written = tenant.write_now(Remember(text=f"fact {n}"), Principal("usr_me"))
@@ -237,8 +238,9 @@ def test_what_was_acknowledged_outlives_the_process(started: Callable[[], tuple[
 
     process, url = started()
     found = asked(url, FIND, text="lighthouse keepers", atLeast=written["position"])["search"]
-    assert (found["position"], found["edges"]) == (written["position"], expected)
+    assert found["edges"] == expected
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 0
     _, url = started()
-    assert asked(url, "{ position }") == {"position": written["position"]}
+    # Behind the event there is by now the memory that was made of it.
+    assert asked(url, "{ position }")["position"] >= found["position"] >= written["position"]

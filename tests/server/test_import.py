@@ -58,7 +58,7 @@ class Memql:
     def events(self, stream: str) -> list[dict[str, Any]]:
         """The events of a stream as they can be read, through the engine's own door."""
         by = Principal("local", admin=True)
-        tenants = Tenants(self.data, clock=SystemClock(), limits=Limits())
+        tenants = Tenants(self.data, clock=SystemClock(), limits=Limits(), consolidate=False)
         with closing(tenants), tenants.use("default") as tenant:
             assert isinstance(tenant, Tenant)
 
