@@ -5,13 +5,13 @@ Stores, servers and settings are imported inside the commands that use them: `--
 
 import sys
 from contextlib import closing, suppress
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from server import __version__, asking, embedder, importing, showing, upkeep
 from server.options import Config, Data, Host, Others, Port, settle, stop, tilde
-from server.tables import show
+from server.tables import Format, show
 
 app = typer.Typer(
     add_completion=False,
@@ -35,6 +35,9 @@ def memql(
     ] = False,
 ) -> None:
     """Memory for AI agents: a knowledge graph that says where everything in it came from.
+
+    import, recall, query and show ask the server that has the data directory, or another one by --url; where none runs
+    they do without. verify, recover, rebuild and tenants delete need the directory for themselves.
 
     Settings come from flags, then MEMQL_… variables, then memql.toml, then defaults; [bold]memql settings[/bold]
     prints each with its origin and its reason.
@@ -107,9 +110,15 @@ def settings(
     host: Host = None,
     port: Port = None,
     others: Others = None,
-    form: Annotated[Literal["text", "json"], typer.Option("--format", help="How to print.")] = "text",
+    form: Format = "table",
 ) -> None:
-    """Print every setting: its value, where it came from, and why it is there."""
+    """Print every setting: its value, where it came from, and why it is there.
+
+    Each can be given as a flag, as a variable or in memql.toml: [limits] read_rows = 500 is
+    MEMQL_LIMITS__READ_ROWS=500 is --set limits.read_rows=500.
+
+    [bold]memql settings --config team.toml --format json[/bold]
+    """
     from server.settings import fields, value_of, variable
 
     loaded = settle(config, data, host, port, others)
@@ -123,7 +132,7 @@ def settings(
         }
         for name, info in fields()
     ]
-    if form == "json":
+    if form != "table":
         show(rows, form)
         return
     for row in rows:
@@ -133,7 +142,10 @@ def settings(
 
 @app.command()
 def schema() -> None:
-    """Print the GraphQL schema in its own language."""
+    """Print the GraphQL schema in its own language.
+
+    [bold]memql schema > schema.graphql[/bold]
+    """
     from server.schema import printed
 
     typer.echo(printed(), nl=False)

