@@ -5,6 +5,7 @@ what that command answers. A second start finds the lines known, and adds nothin
 """
 
 import asyncio
+import os
 import shlex
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ from server.transcripts import Line, jsonl
 TENANT = "demo"
 ANSWER_SECONDS = 120.0
 """How long one of the commands may take: many times what it does on a slow machine."""
+INDENT = "    "
 GRAPHQL = "query ($text: String!) { search(input: {text: $text}, first: 1) { edges { score sources { content } } } }"
 
 
@@ -105,10 +107,10 @@ def _tried(things: dict[str, Any], options: Sequence[str]) -> Iterator[str]:
     yield "\nThree things to try, and what they answer:\n"
     for name, words in (
         ("search", ["recall", question, "--first", "3"]),
-        ("memql", ["query", things["memql"]["query"]]),
+        ("memql", ["query", things["memql"]["query"].replace("\n", " ")]),
         ("walk", ["show", _first(question, options)]),
     ):
-        command = " ".join([_program(), *map(shlex.quote, [*words, *options])])
+        command = " ".join([_program(), *map(quoted, [*words, *options])])
         yield f"{things[name]['say']}\n\n  {command}\n\n{_indented(_answer([*words, *options]))}\n"
 
 
@@ -116,6 +118,11 @@ def _first(question: str, options: Sequence[str]) -> str:
     """The id of what is found first."""
     found = orjson.loads(_answer(["recall", question, "--first", "1", "--format", "json", *options]))
     return str(found["hits"][0]["id"])
+
+
+def quoted(word: str) -> str:
+    """The word as a shell takes it; in double quotes where single ones within would have to be taken apart."""
+    return f'"{word}"' if "'" in word and not set(word) & set('"$`!\\') else shlex.quote(word)
 
 
 def _program() -> str:
@@ -133,15 +140,17 @@ def _place(settings: Settings) -> list[str]:
 
 def _answer(words: Sequence[str]) -> str:
     """What the command prints, asked as anybody asks: by a process of its own."""
+    width = {"COLUMNS": str(shutil.get_terminal_size().columns - len(INDENT))} if sys.stdout.isatty() else {}
     done = subprocess.run(
         [sys.executable, "-P", "-m", "server.cli", *words],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False,
+        env=os.environ | width, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ANSWER_SECONDS,
+        check=False,
     )  # fmt: skip
     return done.stdout.strip() or done.stderr.strip()
 
 
 def _indented(text: str) -> str:
-    return "\n".join(f"    {line}".rstrip() for line in text.splitlines())
+    return "\n".join(f"{INDENT}{line}".rstrip() for line in text.splitlines())
 
 
 def _say(text: str) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from server.asking import AsOf, ValidAt, brief, moment_or_position, when
 from server.options import Config, Data, OneTenant, Others, Url, reached, settle, stop
-from server.tables import Format, plain, show, show_json
+from server.tables import Format, plain, show, show_json, wraps
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -22,6 +22,10 @@ STEPS = 4
 """Steps of a walk that are shown: from a conclusion of conclusions to the sentence."""
 RELATIONS = 50
 """Relations that are shown unless more are asked for."""
+SHORT = 100
+"""Characters of what stands at the other end of a relation."""
+UNBROKEN = 1_000_000
+"""Characters of a line where nothing is wrapped."""
 
 
 def _walk(steps: int) -> str:
@@ -208,14 +212,16 @@ def _properties(given: Mapping[str, Any]) -> Iterator[str]:
         yield plain(f"  {name}: {value}")
 
 
-def _line(item: Mapping[str, Any]) -> str:
+def _line(item: Mapping[str, Any], most: int = UNBROKEN) -> str:
     """An item in one line, with where to look further."""
     told = brief(item)
     who = f"{told['who']}, " if told["who"] else ""
+    when = f"{who}{told['when']}: " if told["kind"] not in ("Entity", "Stream") else ""
     where = f" in `{told['stream']}`" if told["stream"] else ""
     key = f" [{told['key']}]" if told["key"] else ""
     text = " ".join(str(told["text"] or "").split())
-    return plain(f"{told['kind']} {told['id']}{where}{key}: {who}{told['when']}: “{text}”")
+    text = text if len(text) <= most else f"{text[:most].rstrip()}…"
+    return plain(f"{told['kind']} {told['id']}{where}{key}: {when}“{text}”")
 
 
 def _drawn(node: Mapping[str, Any]) -> Iterator[str]:
@@ -233,7 +239,7 @@ def _drawn(node: Mapping[str, Any]) -> Iterator[str]:
     if not drawn:
         yield "came from nothing before it" if node["kind"] != "Event" else "it is itself what was said or done"
         return
-    console = Console(highlight=False, width=None if Console().is_terminal else 10_000)
+    console = Console(highlight=False, width=None if wraps() else UNBROKEN)
     with console.capture() as captured:
         console.print(tree)
     yield "\n".join(line.rstrip() for line in captured.get().splitlines())
@@ -257,4 +263,4 @@ def _related(node: Mapping[str, Any]) -> Iterator[str]:
     for way, edge in edges:
         arrow = "-->" if way == "to" else "<--"
         weight = f" {edge['node']['weight']:.2f}" if edge["node"]["weight"] != 1 else ""
-        yield f"  {arrow} {edge['node']['kind']}{weight} {_line(edge['other'])}"
+        yield f"  {arrow} {edge['node']['kind']}{weight} {_line(edge['other'], SHORT)}"

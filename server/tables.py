@@ -1,10 +1,12 @@
 """Rows as a command prints them: a table for a person, JSON or CSV for a program.
 
-On a terminal long text is wrapped into its column; elsewhere each row is one line, however long, for `grep` and `less`.
+On a terminal, or where COLUMNS says how wide one is, long text is wrapped into its column; elsewhere each row is one
+line, however long, for `grep` and `less`.
 """
 
 import csv
 import io
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -31,6 +33,10 @@ def show(rows: Sequence[Mapping[str, Any]], form: Form, columns: Sequence[str] =
         _table(names, [[_cell(row.get(name)) for name in names] for row in rows], rows)
 
 
+def wraps() -> bool:
+    return sys.stdout.isatty() or "COLUMNS" in os.environ
+
+
 def show_json(value: object) -> None:
     typer.echo(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2))
 
@@ -54,7 +60,7 @@ def _field(value: object) -> object:
 def _table(names: Sequence[str], cells: Sequence[Sequence[str]], rows: Sequence[Mapping[str, Any]]) -> None:
     numbers = [all(_is_number(row.get(name)) for row in rows) for name in names]
     widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
-    if sys.stdout.isatty():
+    if wraps():
         _wrapped(names, cells, numbers)
         return
     for row in [names, *cells]:
