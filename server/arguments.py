@@ -22,14 +22,22 @@ class AsOf:
 AS_OF = "As it was known then; absent: as it is known now."
 VALID_AT = "What was true then; absent: what is true now."
 AT_LEAST = "Waits until this position is shown: that of a write, to read what it wrote."
+CONSOLIDATED = "Waits until events up to `atLeast` (absent: all there are) have become memories, and shows those too."
 
 Id = Annotated[strawberry.ID, strawberry.argument(name="id", description="The id.")]
 As = Annotated[AsOf | None, strawberry.argument(description=AS_OF)]
 Valid = Annotated[Moment | None, strawberry.argument(description=VALID_AT)]
 AtLeast = Annotated[Position | None, strawberry.argument(description=AT_LEAST)]
+Consolidated = Annotated[bool, strawberry.argument(description=CONSOLIDATED)]
 
 
-def when(as_of: AsOf | None, valid_at: Moment | None, at_least: Position | None, after: Cursor | None = None) -> When:
+def when(
+    as_of: AsOf | None,
+    valid_at: Moment | None,
+    at_least: Position | None,
+    consolidated: bool,
+    after: Cursor | None = None,
+) -> When:
     """A page behind a cursor is read at the position of the page before it, unless another is asked for."""
     time = position = None
     if as_of is not None:
@@ -37,7 +45,7 @@ def when(as_of: AsOf | None, valid_at: Moment | None, at_least: Position | None,
         position = None if as_of.position is strawberry.UNSET else as_of.position
     elif after is not None:
         position = Position(after.position)
-    return When(time, position, "now" if valid_at is None else valid_at, at_least or 0)
+    return When(time, position, "now" if valid_at is None else valid_at, at_least or 0, consolidated)
 
 
 def cursor_of(after: str | None) -> Cursor | None:

@@ -41,13 +41,14 @@ class Refused(GraphQLError):
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """As of when a read is, and which position it waits for. `time` and `position` are two ways to say as of when;
-    `valid_at` None means whenever it is valid."""
+    """As of when a read is, and what it waits for. `time` and `position` are two ways to say as of when; `valid_at`
+    None means whenever it is valid."""
 
     time: int | None = None
     position: int | None = None
     valid_at: int | Literal["now"] | None = "now"
     at_least: int = 0
+    consolidated: bool = False
 
 
 class Desk:
@@ -134,6 +135,7 @@ class Context:
             at_least=when.at_least,
             as_of=as_of,
             valid_at=when.valid_at,
+            consolidated=when.consolidated,
         )
 
     async def _take(self, *, create: bool) -> Tenant | Refusal:

@@ -57,13 +57,13 @@ def survey(desk: Desk, settings: Settings) -> dict[str, Any]:
 
 
 def _tenant(tenant: Tenant) -> dict[str, Any]:
-    return {
-        "position": tenant.position,
-        "stores": {status.name: _store(status) for status in tenant.statuses()},
-    }
+    """How far the journal and each store is; and consolidation, where it is on."""
+    progress = {status.name: _progress(status) for status in tenant.statuses()}
+    consolidation = progress.pop("consolidation", None)
+    return {"position": tenant.position, "stores": progress, "consolidation": consolidation}
 
 
-def _store(status: Status) -> dict[str, Any]:
+def _progress(status: Status) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "phase": status.phase.value,
         "position": status.position,

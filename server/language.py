@@ -12,7 +12,7 @@ from engine.reader import Reader
 from engine.tenant import Tenant
 from memql.errors import Problem, Refusal, invalid, rendered
 from server.answers import Answer
-from server.arguments import AtLeast
+from server.arguments import AtLeast, Consolidated
 from server.context import Context
 from server.refusals import ERRORS, refused
 from server.selection import Want, inside, wanted
@@ -67,7 +67,9 @@ Params = Annotated[
 ]
 
 
-async def ask(info: Told, text: Text, params: Params = None, at_least: AtLeast = None) -> Any:
+async def ask(
+    info: Told, text: Text, params: Params = None, at_least: AtLeast = None, consolidated: Consolidated = False
+) -> Any:
     """The rows of a query, or what is wrong with it; on a thread, as whoever asks."""
     context, wants = info.context, wanted(info._raw_info)
     given: Any = {} if params is None else params
@@ -78,7 +80,7 @@ async def ask(info: Told, text: Text, params: Params = None, at_least: AtLeast =
         def gather(reader: Reader, rows: Rows) -> MemqlResult | Refusal:
             return _result(context.answer(reader), rows, wants)
 
-        return run_for(tenant, text, given, context.by, gather, at_least=at_least or 0)
+        return run_for(tenant, text, given, context.by, gather, at_least=at_least or 0, consolidated=consolidated)
 
     found = await context.ask(work)
     if isinstance(found, Refusal):

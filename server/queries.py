@@ -9,8 +9,8 @@ from strawberry import Info
 from engine import identities
 from memql.errors import not_found
 from server.answers import Answer
-from server.arguments import As, AtLeast, Id, Valid, cursor_of, when
-from server.context import Context, When
+from server.arguments import As, AtLeast, Consolidated, Id, Valid, cursor_of, when
+from server.context import Context
 from server.cursors import Cursor
 from server.filters import ItemFilter, Where, kept, needs_of
 from server.language import OUTCOME, ask
@@ -44,32 +44,49 @@ StreamName = Annotated[
 # Single ones
 
 
-async def _node(info: Told, id_: Id, as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None) -> Any:
-    return (await _nodes(info, [id_], as_of, valid_at, at_least))[0]
+async def _node(
+    info: Told, id_: Id, as_of: As = None, valid_at: Valid = None,
+    at_least: AtLeast = None, consolidated: Consolidated = False,
+) -> Any:  # fmt: skip
+    return (await _nodes(info, [id_], as_of, valid_at, at_least, consolidated))[0]
 
 
-async def _nodes(info: Told, ids: Ids, as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None) -> Any:
+async def _nodes(
+    info: Told, ids: Ids, as_of: As = None, valid_at: Valid = None,
+    at_least: AtLeast = None, consolidated: Consolidated = False,
+) -> Any:  # fmt: skip
     wants = wanted(info._raw_info)
-    return await info.context.read(lambda answer: answer.nodes(ids, wants), when(as_of, valid_at, at_least))
+    return await info.context.read(
+        lambda answer: answer.nodes(ids, wants), when(as_of, valid_at, at_least, consolidated)
+    )
 
 
-async def _event(info: Told, id_: Id, as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None) -> Any:
-    found = await _node(info, id_, as_of, valid_at, at_least)
+async def _event(
+    info: Told, id_: Id, as_of: As = None, valid_at: Valid = None,
+    at_least: AtLeast = None, consolidated: Consolidated = False,
+) -> Any:  # fmt: skip
+    found = await _node(info, id_, as_of, valid_at, at_least, consolidated)
     return found if isinstance(found, Event) else None
 
 
-async def _memory(info: Told, id_: Id, as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None) -> Any:
-    found = await _node(info, id_, as_of, valid_at, at_least)
+async def _memory(
+    info: Told, id_: Id, as_of: As = None, valid_at: Valid = None,
+    at_least: AtLeast = None, consolidated: Consolidated = False,
+) -> Any:  # fmt: skip
+    found = await _node(info, id_, as_of, valid_at, at_least, consolidated)
     return found if isinstance(found, Memory) else None
 
 
-async def _entity(info: Told, name: Name, as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None) -> Any:
+async def _entity(
+    info: Told, name: Name, as_of: As = None, valid_at: Valid = None,
+    at_least: AtLeast = None, consolidated: Consolidated = False,
+) -> Any:  # fmt: skip
     wants = wanted(info._raw_info)
 
     def ask(answer: Answer) -> Item | None:
         return next(iter(answer.items(identities.entities(answer.reader, name)[:1], wants)), None)
 
-    return await info.context.read(ask, when(as_of, valid_at, at_least), needs=("texts",))
+    return await info.context.read(ask, when(as_of, valid_at, at_least, consolidated), needs=("texts",))
 
 
 # Pages
@@ -77,12 +94,12 @@ async def _entity(info: Told, name: Name, as_of: As = None, valid_at: Valid = No
 
 async def _items(
     info: Told, kinds: Kinds = None, where: Where = None, first: First = 20, after: After = None,
-    as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None,
+    as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None, consolidated: Consolidated = False,
 ) -> Any:  # fmt: skip
     wants, cursor = wanted(info._raw_info), cursor_of(after)
     return await info.context.read(
         lambda answer: _page(answer, answer.known_kinds(kinds), where, first, cursor, wants),
-        when(as_of, valid_at, at_least, cursor),
+        when(as_of, valid_at, at_least, consolidated, cursor),
         needs=needs_of(where),
     )
 
@@ -90,16 +107,16 @@ async def _items(
 def _page_of(kind: str) -> Any:
     async def page(
         info: Told, where: Where = None, first: First = 20, after: After = None,
-        as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None,
+        as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None, consolidated: Consolidated = False,
     ) -> Any:  # fmt: skip
-        return await _items(info, [kind], where, first, after, as_of, valid_at, at_least)
+        return await _items(info, [kind], where, first, after, as_of, valid_at, at_least, consolidated)
 
     return page
 
 
 async def _events(
     info: Told, stream: StreamName = None, where: Where = None, first: First = 20, after: After = None,
-    as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None,
+    as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None, consolidated: Consolidated = False,
 ) -> Any:  # fmt: skip
     wants, cursor = wanted(info._raw_info), cursor_of(after)
 
@@ -109,7 +126,7 @@ async def _events(
             answer.needs(not_found("stream", stream, "stream"), None)
         return _page(answer, ("Event",), where, first, cursor, wants, root)
 
-    return await info.context.read(ask, when(as_of, valid_at, at_least, cursor), needs=needs_of(where))
+    return await info.context.read(ask, when(as_of, valid_at, at_least, consolidated, cursor), needs=needs_of(where))
 
 
 def _page(
@@ -123,8 +140,8 @@ def _page(
     return answer.page(answer.needs(states, []), first, after is not None, wants)
 
 
-async def _position(info: Told) -> Any:
-    return await info.context.read(lambda answer: answer.reader.position, When())
+async def _position(info: Told, at_least: AtLeast = None, consolidated: Consolidated = False) -> Any:
+    return await info.context.read(lambda answer: answer.reader.position, when(None, None, at_least, consolidated))
 
 
 _ORDER = "in the order in which they were recorded."

@@ -14,7 +14,7 @@ from engine.search import question, search
 from memql.errors import over_limit
 from server import cursors
 from server.answers import Answer, page_info
-from server.arguments import AS_OF, AT_LEAST, VALID_AT, AsOf, cursor_of, when
+from server.arguments import AS_OF, AT_LEAST, CONSOLIDATED, VALID_AT, AsOf, cursor_of, when
 from server.context import Context
 from server.cursors import Cursor
 from server.filters import WHERE, ItemFilter, kept
@@ -41,6 +41,7 @@ class SearchInput:
     as_of: AsOf | None = strawberry.field(default=None, description=AS_OF)
     valid_at: Moment | None = strawberry.field(default=None, description=VALID_AT)
     at_least: Position | None = strawberry.field(default=None, description=AT_LEAST)
+    consolidated: bool = strawberry.field(default=False, description=CONSOLIDATED)
 
 
 @strawberry.type(description="What one signal had to say of a hit.")
@@ -112,7 +113,7 @@ async def find(info: Told, input_: Search, first: First = 10, after: After = Non
         ranking, start = _ranked(answer, info.context, input_, asked, cursor)
         return _page(answer, ranking, start, first, zlib.crc32(repr(asked).encode()), cursor is not None, wants)
 
-    at = when(input_.as_of, input_.valid_at, input_.at_least, cursor)
+    at = when(input_.as_of, input_.valid_at, input_.at_least, input_.consolidated, cursor)
     return await info.context.read(ask, at, needs=("texts", "vectors"))
 
 

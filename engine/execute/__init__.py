@@ -83,7 +83,6 @@ def run_for(
     if isinstance(times, Refusal):
         return times
     as_of, valid_at = times
-    more = {"consolidated": True} if consolidated else {}
 
     def ask(reader: Reader) -> T | Refusal:
         rows = execute(reader, compiled, params, now=now, ticks=tenant.clock.monotonic)
@@ -96,7 +95,7 @@ def run_for(
         at_least=at_least,
         as_of=None if as_of is None else tenant.position_at(as_of),
         valid_at="now" if valid_at is None else valid_at,
-        **more,
+        consolidated=consolidated,
     )
 
 

@@ -78,7 +78,7 @@ async def test_errors_have_a_place(caller: Any) -> None:
     assert (problem["code"], problem["line"], problem["column"], problem["length"]) == ("Q102", 2, 9, 4)
     assert "text" in problem["hint"]
     assert problem["rendered"].splitlines()[2] == "2 | WHERE m.txet = 'tea'"
-    for query, code in (("MATCH (m", "Q0"), ("RETURN $missing", "Q205"), ("", "Q0")):
+    for query, code in (("MATCH (m", "Q0"), ("RETURN $missing", "Q2"), ("", "Q0")):
         (problem,) = (await asked(caller, query))["problems"]
         assert problem["code"].startswith(code), problem
         assert problem["rendered"].startswith("error[Q")
