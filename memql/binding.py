@@ -77,7 +77,8 @@ class Binding:
             self._unknown.add(name.name)
             hint = nearest(name.name, scope.names)
             if not hint and scope.names:
-                hint = f"in sight here: {', '.join(sorted(scope.names)[:8])}"
+                sight = ", ".join(sorted(scope.names)[:8])
+                hint = f"in sight here: {sight}; a text stands in quotes: '{name.name}'"
             elif not hint:
                 hint = "a text stands in quotes, a parameter begins with $"
             self.problem("Q104", f"unknown variable `{name.name}`", name.span, hint)

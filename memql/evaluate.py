@@ -61,7 +61,7 @@ def property_of(value: Datum, name: str) -> Datum:
             return value.get(name)
         case date():
             return part(value, name)
-    raise Unanswerable("Q203", f"{shown(value)} has no property `{name}`", "nodes, relations, maps and dates have")
+    raise Unanswerable("Q213", f"{shown(value)} has no property `{name}`", "nodes, relations, maps and dates have")
 
 
 class Evaluator:
@@ -241,7 +241,7 @@ class Evaluator:
         def run(row: Row) -> Truth:
             value = meaning(row)
             if value is not None and not isinstance(value, bool):
-                wrong = Unanswerable("Q203", f"`{operator}` takes true or false, not {shown(value)}")
+                wrong = Unanswerable("Q213", f"`{operator}` takes true or false, not {shown(value)}")
                 raise failed(wrong, operand.span)
             return value
 
@@ -297,7 +297,7 @@ class Evaluator:
         def run(row: Row) -> Datum:
             value = meaning(row)
             if value is not None and not isinstance(value, list):
-                raise failed(Unanswerable("Q203", f"`IN` takes a list, not {shown(value)}"), source.span)
+                raise failed(Unanswerable("Q213", f"`IN` takes a list, not {shown(value)}"), source.span)
             return value
 
         return run

@@ -167,7 +167,8 @@ def _unreadable(text: str, position: int, line: int, column: int) -> Problem:
     if character == "$":
         return Problem("Q002", "a parameter has a name", hint="such as $name", span=span)
     shown = character if character.isprintable() else f"U+{ord(character):04X}"
-    return Problem("Q002", f"the character {shown} has no meaning here", span=span)
+    hint = "a comment begins with //" if character == "#" else ""
+    return Problem("Q002", f"the character {shown} has no meaning here", hint=hint, span=span)
 
 
 def _settled(found: list[Token]) -> list[Token] | Problem:

@@ -65,11 +65,14 @@ def explained(table: Tables, given: Sequence[Token], start: str, at: int, states
     before = given[at - 1] if at else None
     if problem := _instead(token, before, given, at) or _habit(token, before, given, at):
         return problem
+    accepted = _accepted(table, states)
+    if token.type in HARD and "IDENT" in accepted:
+        hint = f"to use it as a name write `{token.text}` in backquotes"
+        return Problem("Q001", f"`{token.text}` is a keyword", hint=hint, span=token.span)
     if meant := _meant(table, given, start, at):
         mistaken, word = meant
         hint = f"did you mean {word}?"
         return Problem("Q001", f"unexpected `{mistaken.text[:60]}`", hint=hint, span=mistaken.span)
-    accepted = _accepted(table, states)
     if "}" in accepted and token.type in ("MATCH", "WITH", "RETURN", "UNWIND", "SEARCH", "UNION"):
         hint = "keep one pattern and its WHERE in the braces, and match the rest before"
         return Problem("Q501", "a whole query inside EXISTS { } or COUNT { } is not supported", hint=hint,
@@ -77,9 +80,6 @@ def explained(table: Tables, given: Sequence[Token], start: str, at: int, states
     expected = _phrase(accepted)
     if token.type == "$END":
         return Problem("Q001", "the query ends too early", hint=f"expected here: {expected}", span=token.span)
-    if token.type in HARD and "a name" in expected:
-        hint = f"to use it as a name write `{token.text}` in backquotes"
-        return Problem("Q001", f"`{token.text}` is a keyword", hint=hint, span=token.span)
     return Problem("Q001", f"unexpected `{token.text[:60]}`", hint=f"expected here: {expected}", span=token.span)
 
 
@@ -127,7 +127,7 @@ def _habit(token: Token, before: Token | None, given: Sequence[Token], at: int) 
         hint = "write AND"
     elif token.text == "|":
         hint = "write OR"
-    elif token.text == ";":
+    elif token.text == ";" or (before is not None and before.text == ";"):
         hint = "one query at a time"
     return Problem("Q001", f"unexpected `{token.text}`", hint=hint, span=token.span) if hint else None
 

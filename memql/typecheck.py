@@ -24,13 +24,14 @@ def check_call(binding: Binding, function: Function, arguments: Sequence[Express
     for place, argument in enumerate(arguments):
         wanted = function.wanted(place)
         if not fits(argument.type, wanted):
-            message = f"`{function.name}` takes {spoken(wanted)}, not {_a(argument.type)}"
-            binding.problem("Q201", message, argument.span, function.signature())
+            message = f"`{function.name}` takes {spoken(wanted)}, not {a_type(argument.type)}"
+            hint = function.signature() if function.name[0].isalpha() else ""
+            binding.problem("Q201", message, argument.span, hint)
 
 
 def check_operand(binding: Binding, operator: str, operand: Expression, wanted: str) -> None:
     if not fits(operand.type, wanted):
-        message = f"`{operator}` takes {spoken(wanted)}, not {_a(operand.type)}"
+        message = f"`{operator}` takes {spoken(wanted)}, not {a_type(operand.type)}"
         hint = "compare it: x <> 0, x <> '', x IS NOT NULL" if wanted == "boolean" else ""
         binding.problem("Q201", message, operand.span, hint)
 
@@ -39,7 +40,7 @@ def check_condition(binding: Binding, condition: Expression) -> None:
     """What stands after WHERE is true or false."""
     if not fits(condition.type, "boolean"):
         hint = "compare it: x = 1, x <> '', x IS NOT NULL"
-        binding.problem("Q201", f"a condition is expected, not {_a(condition.type)}", condition.span, hint)
+        binding.problem("Q201", f"a condition is expected, not {a_type(condition.type)}", condition.span, hint)
 
 
 def comparable(binding: Binding, left: Expression, right: Expression) -> tuple[Expression, Expression]:
@@ -67,14 +68,14 @@ def comparable(binding: Binding, left: Expression, right: Expression) -> tuple[E
 def check_count(binding: Binding, what: str, count: Expression) -> None:
     """SKIP and LIMIT take a whole number that does not depend on the row."""
     if not fits(count.type, "integer"):
-        binding.problem("Q201", f"{what} takes a whole number, not {_a(count.type)}", count.span)
+        binding.problem("Q201", f"{what} takes a whole number, not {a_type(count.type)}", count.span)
     elif isinstance(count, Constant) and isinstance(count.value, int) and count.value < 0:
         binding.problem("Q201", f"{what} takes no negative number", count.span)
 
 
 def check_time(binding: Binding, what: str, time: Expression) -> None:
     if not fits(time.type, "string|temporal"):
-        message = f"{what} takes a date or a time, not {_a(time.type)}"
+        message = f"{what} takes a date or a time, not {a_type(time.type)}"
         binding.problem("Q201", message, time.span, "such as datetime'2026-03-14T09:00:00Z'")
 
 
@@ -83,6 +84,7 @@ def truth(*operands: Type) -> Type:
     return BOOLEAN if any(each.nullable for each in operands) else BOOLEAN.present()
 
 
-def _a(of: Type) -> str:
+def a_type(of: Type) -> str:
+    """The type as a sentence has it."""
     name = str(of)
     return name if name == "null" else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

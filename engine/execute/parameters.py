@@ -18,13 +18,14 @@ def given(asked: Sequence[tuple[str, Type]], handed: Mapping[str, Any]) -> dict[
         value = handed.get(name)
         if value is None and not (name in handed and of.nullable) and not _optional(of):
             what = "is null, and may not be" if name in handed else "is not given"
-            hint = nearest(name, handed) or f"pass it, or write ${name}::{_written(of)}?"
+            way_out = f", or write ${name}::{_written(of)}? where it may be left out" if of.name != "any" else ""
+            hint = nearest(name, handed) or f"pass `{name}` among the parameters{way_out}"
             problems.append(Problem("Q205", f"the parameter `${name}` {what}", f"params.{name}", hint))
             continue
         fitted = conform(value, _written(of))
         if isinstance(fitted, Misfit):
             place = f"params.{name}{fitted.place}"
-            problems.append(Problem("Q203", f"the parameter `${name}`: {fitted.message}", place, ""))
+            problems.append(Problem("Q213", f"the parameter `${name}`: {fitted.message}", place, ""))
         else:
             found[name] = fitted
     return Refusal(Reason.INVALID, tuple(problems)) if problems else found
@@ -60,4 +61,4 @@ def not_a_moment(compiled: Compiled, what: str) -> Refusal:
     span = expression.span
     message = f"{what} takes a date or a time"
     place = f"line {span.line}, column {span.column}"
-    return Refusal(Reason.INVALID, (Problem("Q203", message, place, "such as 2026-03-14T09:00:00Z", span),))
+    return Refusal(Reason.INVALID, (Problem("Q213", message, place, "such as 2026-03-14T09:00:00Z", span),))

@@ -46,7 +46,7 @@ def unwind(running: Running, operator: Unwind, batches: Iterator[Batch]) -> Iter
             if value is None:
                 continue
             if not isinstance(value, list):
-                wrong = Unanswerable("Q203", f"UNWIND takes a list, not {shown(value)}")
+                wrong = Unanswerable("Q213", f"UNWIND takes a list, not {shown(value)}")
                 raise failed(wrong, operator.list.span)
             rows += [row] * len(value)
             members += value

@@ -73,7 +73,7 @@ class Running:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             span = expression.span
             place = f"line {span.line}, column {span.column}"
-            problem = Problem("Q203", f"{what} takes a whole number that is not negative", place, "", span)
+            problem = Problem("Q213", f"{what} takes a whole number that is not negative", place, "", span)
             raise Stopped(Refusal(Reason.INVALID, (problem,)))
         return value
 

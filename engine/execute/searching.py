@@ -102,7 +102,7 @@ def _to(running: Running, asked: Expression, value: Datum) -> str | NDArray[np.f
             return np.array(value, np.float32)
     span = asked.span
     message = "a search takes a text, a node or a vector as a list of numbers"
-    problem = Problem("Q203", message, f"line {span.line}, column {span.column}", "", span)
+    problem = Problem("Q213", message, f"line {span.line}, column {span.column}", "", span)
     raise Stopped(Refusal(Reason.INVALID, (problem,)))
 
 
@@ -110,7 +110,7 @@ def _weight(running: Running, expression: Expression) -> float:
     value, span = running.constant(expression), expression.span
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         message = "WEIGHT takes a number that is not negative"
-        problem = Problem("Q203", message, f"line {span.line}, column {span.column}", "", span)
+        problem = Problem("Q213", message, f"line {span.line}, column {span.column}", "", span)
         raise Stopped(Refusal(Reason.INVALID, (problem,)))
     return float(value)
 

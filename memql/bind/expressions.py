@@ -11,7 +11,7 @@ from memql.bound import Expression
 from memql.catalog import STATE
 from memql.errors import Span, nearest
 from memql.functions import AGGREGATES, FUNCTIONS, OPERATORS, SCORES, Function
-from memql.typecheck import check_call, check_condition, check_operand, comparable, truth
+from memql.typecheck import a_type, check_call, check_condition, check_operand, comparable, truth
 from memql.types import ANY, BOOLEAN, DATE, DATETIME, FLOAT, INTEGER, MAP, NULL, STRING, common, declared, list_of
 from memql.values import INT64, TYPES, Misfit, instant, read_instant
 
@@ -75,7 +75,7 @@ def _parameter(binding: Binding, scope: Scope, written: ast.Parameter) -> Expres
     of = declared(named) if named else ANY
     known_type = binding.parameters.get(written.name)
     if named and known_type and known_type.name not in ("any", of.name):
-        message = f"`${written.name}` is a {known_type} elsewhere, and a {of} here"
+        message = f"`${written.name}` is {a_type(known_type)} elsewhere, and {a_type(of)} here"
         binding.problem("Q202", message, written.span, "give it one type")
     if not named and known_type:
         of = known_type

@@ -161,7 +161,9 @@ def _known(
 ) -> Type:  # fmt: skip
     if not found:
         on = " or ".join(f"`{kind}`" for kind in sorted(of.kinds)[:4]) if of.kinds else f"any {of.name}"
-        binding.unknown("Q102", f"property `{name}` on {on}", name, span, names)
+        own = sorted(set(names) - NODE_PROPERTIES - RELATION_PROPERTIES - STATE.keys())
+        hint = f"there is {', '.join(own)}" if 0 < len(own) <= 12 else ""
+        binding.unknown("Q102", f"property `{name}` on {on}", name, span, names, hint)
         return ANY
     types = {each.type for each in found}
     return declared(types.pop()) if len(types) == 1 and not binding.catalog.open else ANY

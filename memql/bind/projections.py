@@ -95,6 +95,10 @@ def _named_items(binding: Binding, scope: Scope, written: ast.Projection, *, las
             binding.problem("Q305", "there is nothing that * could stand for", written.span, "name what to return")
         items += [(name, bound.local(each, written.span), written.span) for name, each in scope.names.items()]
     for item in written.items:
+        if _is_history(item, scope) and not last:
+            hint = "ask AS OF each moment; GraphQL's `versions` lists all of them"
+            binding.problem("Q501", "WITH HISTORY is not supported", item.span, f"instead: {hint}")
+            return [(binding.variable(name, each.type), bound.local(each)) for name, each in scope.names.items()]
         with binding.aggregating(True):
             expression = bind_expression(binding, scope, item.expression)
         if item.alias is not None:
@@ -114,6 +118,12 @@ def _named_items(binding: Binding, scope: Scope, written: ast.Projection, *, las
             )
         found.append((binding.variable(name, expression.type), expression))
     return found
+
+
+def _is_history(item: ast.Item, scope: Scope) -> bool:
+    """`WITH HISTORY` asks for every version; but a variable may be called so."""
+    named = item.expression
+    return isinstance(named, ast.Name) and named.name.upper() == "HISTORY" and named.name not in scope.names
 
 
 def _as_written(binding: Binding, span: Span) -> str:

@@ -21,7 +21,7 @@ class Unanswerable(Exception):
 
 def mistyped(name: str, wanted: str, value: Datum) -> NoReturn:
     """The value is of a type that was not known before, and it is the wrong one."""
-    raise Unanswerable("Q203", f"`{name}` takes {wanted}, not {shown(value)}", "check the value, or convert it")
+    raise Unanswerable("Q213", f"`{name}` takes {wanted}, not {shown(value)}", "check the value, or convert it")
 
 
 def shown(value: Datum) -> str:

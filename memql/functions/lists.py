@@ -41,7 +41,7 @@ def _range(start: Datum, end: Datum, step: Datum = 1) -> list[int]:
         if isinstance(value, bool) or not isinstance(value, int):
             mistyped("range", "whole numbers", value)
     if step == 0:
-        raise Unanswerable("Q203", "`range` cannot go on by 0")
+        raise Unanswerable("Q213", "`range` cannot go on by 0")
     made = range(start, end + (1 if step > 0 else -1), step)
     if len(made) > RANGE_MEMBERS:
         raise Unanswerable("Q403", f"`range` makes at most {RANGE_MEMBERS:,} numbers", "ask for fewer")

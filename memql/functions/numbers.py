@@ -13,7 +13,7 @@ Number = int | float
 
 def whole(value: int) -> int:
     if value not in INT64:
-        raise Unanswerable("Q201", "the result does not fit in 64 bits", "use floats: 1.0 * x")
+        raise Unanswerable("Q211", "the result does not fit in 64 bits", "use floats: 1.0 * x")
     return value
 
 
@@ -64,7 +64,7 @@ def divide(one: Datum, other: Datum) -> Datum:
     _numbers("/", one, other)
     if isinstance(one, int) and isinstance(other, int):
         if other == 0:
-            raise Unanswerable("Q202", "division by zero", "test the divisor first: CASE WHEN x <> 0 THEN … END")
+            raise Unanswerable("Q212", "division by zero", "test the divisor first: CASE WHEN x <> 0 THEN … END")
         quotient = abs(one) // abs(other)
         return whole(quotient if (one < 0) == (other < 0) else -quotient)
     return _as_machine(one, other, lambda a, b: a / b)
@@ -75,7 +75,7 @@ def remainder(one: Datum, other: Datum) -> Datum:
     _numbers("%", one, other)
     if isinstance(one, int) and isinstance(other, int):
         if other == 0:
-            raise Unanswerable("Q202", "division by zero", "test the divisor first: CASE WHEN x <> 0 THEN … END")
+            raise Unanswerable("Q212", "division by zero", "test the divisor first: CASE WHEN x <> 0 THEN … END")
         rest = abs(one) % abs(other)
         return -rest if one < 0 else rest
     return _as_machine(one, other, math.fmod)
@@ -126,7 +126,7 @@ def _number_type(given: Given) -> Type:
 
 
 OPERATORS = (
-    Function("+", ("number|string|list|any", "number|string|list|any"), _sum_type,
+    Function("+", ("number|string|list", "number|string|list"), _sum_type,
              "the sum of numbers, texts one after the other, a list and what is added to it", add),
     Function("-", ("number", "number"), _number_type, "the difference", subtract),
     Function("*", ("number", "number"), _number_type, "the product", multiply),
@@ -166,7 +166,7 @@ def round_(value: Datum, digits: Datum = 0) -> float:
     """Halves go up, as they do in Cypher."""
     _numbers("round", value, digits)
     if not isinstance(digits, int) or not 0 <= digits <= 15:
-        raise Unanswerable("Q203", f"`round` takes 0 to 15 digits, not {shown(digits)}")
+        raise Unanswerable("Q213", f"`round` takes 0 to 15 digits, not {shown(digits)}")
     return _rounded(value * 10**digits) / 10**digits if digits else _rounded(value)
 
 

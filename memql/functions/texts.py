@@ -22,7 +22,7 @@ def _count(name: str, value: Datum) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         mistyped(name, "a whole number", value)
     if value < 0:
-        raise Unanswerable("Q203", f"`{name}` takes no negative number, such as {value}")
+        raise Unanswerable("Q213", f"`{name}` takes no negative number, such as {value}")
     return value
 
 
@@ -44,7 +44,7 @@ def like(text: Datum, pattern: Datum) -> bool | None:
     try:
         return re.fullmatch(pattern, text) is not None
     except (re.error, RecursionError, OverflowError):
-        raise Unanswerable("Q203", f"{shown(pattern)} is no pattern of =~", "such as '.*tea.*'") from None
+        raise Unanswerable("Q213", f"{shown(pattern)} is no pattern of =~", "such as '.*tea.*'") from None
 
 
 def to_string(value: Datum) -> str:

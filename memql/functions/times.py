@@ -44,7 +44,7 @@ def to_datetime(world: World, value: Datum = ...) -> datetime:
         case str():
             read = read_instant(value)
             if isinstance(read, Misfit):
-                raise Unanswerable("Q203", read.message)
+                raise Unanswerable("Q213", read.message)
             return instant(read)
     return mistyped("datetime", "a text or a date", value)
 
@@ -61,7 +61,7 @@ def to_date(world: World, value: Datum = ...) -> date:
             try:
                 return date.fromisoformat(value)
             except ValueError:
-                raise Unanswerable("Q203", f"{shown(value)} is no ISO 8601 date, such as 2026-03-14") from None
+                raise Unanswerable("Q213", f"{shown(value)} is no ISO 8601 date, such as 2026-03-14") from None
     return mistyped("date", "a text or a time", value)
 
 
