@@ -281,14 +281,14 @@ class Tenant:
         """Waits until the events up to that position have had their turn; where the last of their memories is."""
         if self._consolidation is None:
             message = "no memories are made of this tenant's events here"
-            return unavailable("NOT_CONSOLIDATED", message, "open it with consolidation, or leave `consolidated` away")
+            return unavailable("CONSOLIDATION_OFF", message, "open it with consolidation, or leave `consolidated` away")
         reached = self._consolidation.wait(wanted, deadline - self.clock.monotonic())
         if reached is not None:
             return reached
         status = self._consolidation.status()
         message = f"memories are made of the events up to position {status.position:,} of {wanted:,}"
         if status.problem:
-            return unavailable("NOT_CONSOLIDATED", f"{message}; it waits: {status.problem}", "see the readiness")
+            return unavailable("CONSOLIDATION_WAITS", f"{message}; it waits: {status.problem}", "see the readiness")
         return unavailable("NOT_CONSOLIDATED", message, "ask again in a moment, or raise `limits.wait_ms`")
 
     @property

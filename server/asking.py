@@ -48,8 +48,8 @@ SEARCH = (
 )
 
 MEMQL = """
-    query ($query: String!, $params: JSON) {
-        answer: memql(query: $query, params: $params) {
+    query ($query: String!, $params: JSON, $consolidated: Boolean!) {
+        answer: memql(query: $query, params: $params, consolidated: $consolidated) {
             __typename
             ... on MemqlResult { columns { name type } rows position notices plan }
             ... on MemqlError { problems { code message line column hint rendered } }
@@ -132,18 +132,32 @@ def moment_or_position(given: str) -> dict[str, Any]:
 async def found(client: "Client", given: Mapping[str, Any], first: int) -> dict[str, Any]:
     """What a search finds in all that was said; where that is not understood yet, in what is, with a notice."""
     from memql.errors import Refusal
-    from server.client import PATIENT
 
-    whole = dict(given) if "asOf" in given else {**given, "consolidated": True}
-    answer = await client.ask(SEARCH, input=whole, first=first)
-    late = ""
-    if isinstance(answer, Refusal) and all(problem.code in PATIENT for problem in answer.problems):
-        late = f"{answer.problems[0].message}: this is what is known so far"
-        answer = await client.ask(SEARCH, input=given, first=first)
+    whole = given if "asOf" in given else {**given, "consolidated": True}
+    answer, late = await _as_far_as_known(
+        client, SEARCH, {"input": whole, "first": first}, {"input": given, "first": first}
+    )
     if isinstance(answer, Refusal):
         stop(answer.problems)
-    search: dict[str, Any] = answer["search"]
-    return search | {"notices": [*search["notices"], late] if late else search["notices"]}
+    return _noted(answer["search"], late)
+
+
+async def _as_far_as_known(
+    client: "Client", document: str, whole: Mapping[str, Any], known: Mapping[str, Any]
+) -> "tuple[dict[str, Any] | Refusal, str]":
+    """The answer from all that was said; where that is not understood yet, from what is, and why."""
+    from memql.errors import Refusal
+    from server.client import UNCONSOLIDATED, refused
+
+    answer = await client.ask(document, **whole)
+    refusal = answer if isinstance(answer, Refusal) else refused(answer.get("answer", {}))
+    if refusal and all(problem.code in UNCONSOLIDATED for problem in refusal.problems):
+        return await client.ask(document, **known), f"{refusal.problems[0].message}: this is what is known so far"
+    return answer, ""
+
+
+def _noted(answer: dict[str, Any], late: str) -> dict[str, Any]:
+    return answer | {"notices": [*answer["notices"], late]} if late and "notices" in answer else answer
 
 
 def hit_row(rank: int, edge: Mapping[str, Any]) -> dict[str, Any]:
@@ -259,17 +273,18 @@ def query(
         written = f"EXPLAIN {written}"
     given = _params(param or [], params)
 
-    async def ask() -> "dict[str, Any] | Refusal":
+    async def ask() -> "tuple[dict[str, Any] | Refusal, str]":
         async with reached(loaded, "query", url, tenant) as client:
-            return await client.ask(MEMQL, query=written, params=given)
+            known = {"query": written, "params": given, "consolidated": False}
+            return await _as_far_as_known(client, MEMQL, known | {"consolidated": not explain}, known)
 
     from memql.errors import Refusal
     from server.client import refused
 
-    asked = asyncio.run(ask())
+    asked, late = asyncio.run(ask())
     if isinstance(asked, Refusal):
         stop(asked.problems)
-    answer = asked["answer"]
+    answer = _noted(asked["answer"], late)
     if answer["__typename"] == "MemqlError":
         for problem in answer["problems"]:
             typer.echo(plain(problem["rendered"]), err=True)

@@ -38,8 +38,10 @@ _REASONS: Mapping[str, Reason] = {
 }
 """The types of GraphQL that say why nothing was done."""
 
-PATIENT = frozenset({"NOT_YET", "STORE_BEHIND", "STORE_REBUILDING"})
+PATIENT = frozenset({"NOT_YET", "NOT_CONSOLIDATED", "STORE_BEHIND", "STORE_REBUILDING"})
 """What is said of a tenant that will get there by itself."""
+UNCONSOLIDATED = PATIENT | {"CONSOLIDATION_WAITS", "CONSOLIDATION_OFF"}
+"""What is said where not everything has become a memory yet; what has, can be asked for."""
 
 FAULTS = "__typename ... on Error { problems { code message place hint } }"
 """What to ask of an answer that may be an error; `refused` reads it."""

@@ -91,7 +91,7 @@ async def test_where_no_memories_are_made_that_is_said(serving: Callable[..., An
     async with serving(consolidate=False) as caller:
         await told(caller)
         (error,) = await caller.errors("{ memories(consolidated: true) { position } }")
-        assert error["extensions"]["code"] == "NOT_CONSOLIDATED"
+        assert error["extensions"]["code"] == "CONSOLIDATION_OFF"
         answer = '{ memql(query: "RETURN 1", consolidated: true) { ... on Error { problems { code } } } }'
-        assert (await caller.ask(answer))["memql"]["problems"] == [{"code": "NOT_CONSOLIDATED"}]
+        assert (await caller.ask(answer))["memql"]["problems"] == [{"code": "CONSOLIDATION_OFF"}]
         assert (await caller.http.get("/readyz")).json()["tenants"]["default"]["consolidation"] is None
