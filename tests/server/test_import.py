@@ -399,6 +399,15 @@ def test_killed_on_the_way_and_finished_by_a_second_run(memql: Memql) -> None:
     assert counts(memql.imported(talk)[0]) == (0, LINES, 0)
 
 
+def test_what_is_imported_is_found(memql: Memql) -> None:
+    """At once: without a server the command itself waits until it is remembered, as nobody else would go on with it."""
+    told = memql.run("import", memql.file("talk.jsonl", TEA, NOTED), "--format", "json")
+    assert told.exit_code == Exit.OK, told.output
+    assert counts(json.loads(told.stdout)[0]) == (2, 0, 0)
+    (hit, *_) = json.loads(memql.run("recall", "what does Ada drink?", "--format", "json").stdout)["hits"]
+    assert (hit["kind"], hit["text"], hit["sources"][0]["key"]) == ("Memory", "I only drink green tea.", "m1")
+
+
 def test_into_a_server_that_runs(memql: Memql) -> None:
     """The same command finds it by the data directory, and asks it."""
     server = started(memql, "serve", "--port", "0")
@@ -408,6 +417,9 @@ def test_into_a_server_that_runs(memql: Memql) -> None:
         talk = memql.file("talk.jsonl", TEA, NOTED)
         assert counts(memql.imported(talk)[0]) == (2, 0, 0)
         assert counts(memql.imported(talk, "--tenant", "other")[0]) == (2, 0, 0)
+        assert memql.run("import", talk, "--wait").exit_code == Exit.OK
+        found = memql.run("query", "MATCH (m:Memory) RETURN m.text AS text", "--format", "csv")
+        assert "I only drink green tea." in found.stdout
     finally:
         server.send_signal(signal.SIGINT)
         server.communicate(timeout=30)
