@@ -21,6 +21,8 @@ BATCH_BYTES = 4_194_304
 """Bytes that are gathered before they are sent: a quarter of what a request may carry by default."""
 GATHERED = 2_000
 """Lines that are gathered before they are sent."""
+NAMES = 20
+"""Entities that are named in one request."""
 SIDE_BY_SIDE = 4
 """Streams that are sent at once: the server commits together what comes together."""
 PAGE = 500
@@ -30,11 +32,6 @@ RECORD = f"""
         answer: recordEvents(input: $input) {{
             {FAULTS} ... on RecordEventsPayload {{ position recordedAt events {{ recordedAt }} }}
         }}
-    }}
-"""
-NAME = f"""
-    mutation ($input: NameEntityInput!) {{
-        answer: nameEntity(input: $input) {{ {FAULTS} ... on Receipt {{ position }} }}
     }}
 """
 OPEN = f"""
@@ -130,8 +127,8 @@ class Intake:
         """Sends what was gathered. Entities go first: they are there when the events are understood."""
         names, events, before = self._names, self._events, self.reached
         self._names, self._events, self._size, self._gathered = [], {}, 0, 0
-        for line in names:
-            await self._name(line)
+        for start in range(0, len(names), NAMES):
+            await self._name(names[start : start + NAMES])
         turns = asyncio.Semaphore(SIDE_BY_SIDE)
 
         async def send(stream: str, said: list[Said]) -> None:
@@ -189,17 +186,32 @@ class Intake:
 
     # Entities and streams
 
-    async def _name(self, line: Named) -> None:
-        given = {"domain": self.domain, **line.entity} | ({"owner": self.owner} if self.owner else {})
-        answer = await self._send(NAME, given)
-        if not isinstance(answer, Refusal):
-            self.count.recorded += 1
-            self._reach(answer["position"])
-        elif any(problem.code == "EXTERNAL_KEY_TAKEN" for problem in answer.problems):
-            self.count.known += 1
-        else:
-            problem = answer.problems[0]
-            self._refuse(Bad(line.spot, replace(problem, place=f"entity.{field_of(problem.place)}")))
+    async def _name(self, lines: Sequence[Named]) -> None:
+        whose = {"domain": self.domain} | ({"owner": self.owner} if self.owner else {})
+        given = {f"i{n}": {**whose, **line.entity} for n, line in enumerate(lines)}
+        answers = await self.client.ask(_naming(len(lines)), **given)
+        if isinstance(answers, Refusal):
+            if answers.reason is Reason.UNAVAILABLE:
+                raise Stopped(answers)
+            if len(lines) == 1:
+                self._refuse(Bad(lines[0].spot, answers.problems[0]))
+                return
+            for line in lines:  # the server takes less at once, or one of them is not as it understands it
+                await self._name([line])
+            return
+        for n, line in enumerate(lines):
+            answer = answers[f"a{n}"]
+            refusal = refused(answer)
+            if refusal is None:
+                self.count.recorded += 1
+                self._reach(answer["position"])
+            elif refusal.reason is Reason.UNAVAILABLE:
+                raise Stopped(refusal)
+            elif any(problem.code == "EXTERNAL_KEY_TAKEN" for problem in refusal.problems):
+                self.count.known += 1
+            else:
+                problem = refusal.problems[0]
+                self._refuse(Bad(line.spot, replace(problem, place=f"entity.{field_of(problem.place)}")))
 
     async def _stream(self, line: Said) -> str:
         """How the server is told of a line's stream: by name, unless it is another owner's, or a conversation that
@@ -269,6 +281,13 @@ async def understood(client: Client, position: int) -> Refusal | None:
             return answer
         await asyncio.sleep(LOOK_SECONDS)
     return None
+
+
+def _naming(count: int) -> str:
+    """One request for so many entities."""
+    given = ", ".join(f"$i{n}: NameEntityInput!" for n in range(count))
+    fields = (f"a{n}: nameEntity(input: $i{n}) {{ {FAULTS} ... on Receipt {{ position }} }}" for n in range(count))
+    return f"mutation ({given}) {{ {' '.join(fields)} }}"
 
 
 def _batch(said: Sequence[Said], most: int) -> Sequence[Said]:
