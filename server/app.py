@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from html import escape
+from typing import TypeAlias
 
 import orjson
 import structlog
@@ -55,8 +56,10 @@ def make_app(settings: Settings, tenants: Tenants, clock: Clock) -> Starlette:
         # Reads that wait for a position hold a thread each: Python's usual handful would be all taken at once.
         readers = ThreadPoolExecutor(settings.requests.threads, thread_name_prefix="read")
         asyncio.get_running_loop().set_default_executor(readers)
-        yield
-        await asyncio.to_thread(tenants.close)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(tenants.close)
 
     app = Starlette(
         routes=[
@@ -134,7 +137,7 @@ def example(url: str) -> str:
     """A first request, as a command that works when it is pasted."""
     mutation = (
         'mutation { recordEvents(input: {stream: "hello", events: [{content: "Ada prefers tea."}]}) '
-        "{ ... on Receipt { position ids } ... on Error { message } } }"
+        "{ ... on RecordEventsPayload { position events { id } } ... on Error { message } } }"
     )
     body = orjson.dumps({"query": mutation}).decode()
     return f"curl -s {url} -H 'content-type: application/json' -d '{body}'"
@@ -153,14 +156,18 @@ async def welcome(request: Request) -> Response:
     )
 
 
+Going: TypeAlias = Callable[[], bool]
+"""Whether the server goes on, or has been told to stop."""
+
+
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, started: Callable[[Going], None]) -> None:
         super().__init__(config)
         self._told = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._told()
+        self._told(lambda: not self.should_exit)
 
 
 def assemble(settings: Settings, clock: Clock, embedder: Embedder | None) -> Starlette:
@@ -177,16 +184,16 @@ def assemble(settings: Settings, clock: Clock, embedder: Embedder | None) -> Sta
     return make_app(settings, tenants, clock)
 
 
-def serve(settings: Settings, listener: socket.socket, started: Callable[[], None]) -> None:
+def serve(settings: Settings, listener: socket.socket, started: Callable[[Going], None]) -> None:
     """Serves until it is told to stop; then lets what is being answered end, and closes every tenant."""
     clock = SystemClock()
     embedder = chosen(settings, clock)
     app = assemble(settings, clock, embedder)
 
-    def listening() -> None:
+    def listening(going: Going) -> None:
         # Loaded beside the first requests: a search waits for the model, and nothing else does.
         threading.Thread(target=warm, args=(embedder,), name="embedder", daemon=True).start()
-        started()
+        started(going)
 
     config = uvicorn.Config(
         app,

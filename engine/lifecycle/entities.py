@@ -45,11 +45,13 @@ _TITLES = frozenset("dr mr mrs ms mx prof st sir sgt capt lt col gen rev hon".sp
 _JOINS = frozenset("of the de la le du des del della di da dos das van von der den ter zu y e &".split())
 
 _TIMES = frozenset(
-    "monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri sat sun january "
+    "monday tuesday wednesday thursday friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays "
+    "sundays weekday weekdays weekend weekends mon tue tues wed thu thur thurs fri sat sun january "
     "february march april may june july august september october november december jan feb mar apr jun jul aug sep "
     "sept oct nov dec today yesterday tomorrow tonight am pm utc gmt cet cest est edt pst pdt q1 q2 q3 q4".split()
 )
 _NO_NAMES = frozenset(
+    "not never "
     "hi hey hello dear thanks thank thx cheers bye goodbye welcome congrats congratulations sorry please morning "
     "afternoon evening yes yeah yep yup no nope ok okay sure right well oh ah aha wow whoa yay cool nice great good "
     "awesome perfect exactly absolutely definitely totally lol lmao rofl omg btw fyi imo imho tbh afaik asap tldr eta "
