@@ -86,7 +86,7 @@ def serve(
             stop(refusal.problems)
         telemetry.configure(settings.log_format, settings.log_level, sys.stderr)
 
-        def started() -> None:
+        def started(going: app.Going) -> None:
             typer.echo(
                 f"MemQL {__version__} serves {url}/graphql\n"
                 f"data in {tilde(settings.data)}\n"
@@ -97,7 +97,7 @@ def serve(
             if demo:
                 from server.demo import begin
 
-                begin(settings, url)
+                begin(settings, url, going)
 
         with suppress(KeyboardInterrupt):
             app.serve(settings, listener, started)

@@ -20,6 +20,7 @@ import orjson
 
 from memql.errors import Refusal
 from server import telemetry
+from server.app import Going
 from server.client import over_http
 from server.intake import Intake, Stopped, understood
 from server.options import tilde
@@ -33,9 +34,22 @@ INDENT = "    "
 GRAPHQL = "query ($text: String!) { search(input: {text: $text}, first: 1) { edges { score sources { content } } } }"
 
 
-def begin(settings: Settings, url: str) -> None:
-    """Shows the demonstration beside the server, which goes on whatever becomes of it."""
-    threading.Thread(target=_shown, args=(settings, url), name="demo", daemon=True).start()
+class Unanswered(Exception):
+    """A command answered otherwise than it does where all is well."""
+
+
+def begin(settings: Settings, url: str, going: Going) -> None:
+    """Shows the demonstration beside the server, which goes on whatever becomes of it; it ends when the server does."""
+    threading.Thread(target=_beside, args=(settings, url, going), name="demo", daemon=True).start()
+
+
+def _beside(settings: Settings, url: str, going: Going) -> None:
+    # Dozens of lines about requests that nobody made would hide the few that matter.
+    with telemetry.quiet(TENANT):
+        for text in shown(settings, url):
+            if going():
+                sys.stdout.write(f"{text}\n")
+                sys.stdout.flush()
 
 
 def folder() -> Path | None:
@@ -44,48 +58,43 @@ def folder() -> Path | None:
     return next((path for path in (here / "examples", here.parent / "examples") if path.is_dir()), None)
 
 
-def _shown(settings: Settings, url: str) -> None:
+def shown(settings: Settings, url: str) -> Iterator[str]:
+    """What there is to be told, as it comes."""
     examples = folder()
     if examples is None:
-        _say("demo: the examples are not part of this installation; they are in the folder `examples` of the sources")
+        yield "demo: the examples are not part of this installation; they are in the folder `examples` of the sources"
         return
-    # Dozens of lines about requests that nobody made would hide the few that matter.
-    with telemetry.quiet(TENANT):
-        _show(settings, url, examples)
-
-
-def _show(settings: Settings, url: str, examples: Path) -> None:
     try:
         things = {thing["as"]: thing for thing in orjson.loads((examples / "questions.json").read_bytes())["try"]}
-        if problem := asyncio.run(_recorded(examples, url)):
-            _say(f"demo: {problem}")
-            return
-        options = ["--tenant", TENANT, *_place(settings)]
-        for text in _tried(things, options):
-            _say(text)
+        yield from asyncio.run(_recorded(examples, url))
+        yield from _tried(things, ["--tenant", TENANT, *_place(settings)])
         body = orjson.dumps({"query": GRAPHQL, "variables": {"text": things["search"]["question"]}}).decode()
         said = f"-H 'content-type: application/json' -H 'x-memql-tenant: {TENANT}' -d {shlex.quote(body)}"
-        _say(f"The first one in GraphQL:\n\n  curl -s {url}/graphql {said}\n")
-    except (OSError, LookupError, orjson.JSONDecodeError):
-        _say(f"demo: what is in {tilde(examples)} is not as it was")
+        yield f"The first one in GraphQL:\n\n  curl -s {url}/graphql {said}\n"
+    except Unanswered as problem:
+        yield f"demo: {problem}"
     except subprocess.TimeoutExpired:
-        _say(f"demo: a question took too long; {url}/readyz says how the server is")
+        yield f"demo: a question took too long; {url}/readyz says how the server is"
+    except (OSError, LookupError, orjson.JSONDecodeError):
+        yield f"demo: what is in {tilde(examples)} is not as it was"
 
 
-async def _recorded(examples: Path, url: str) -> str | None:
-    """What the examples say, recorded and understood; or why it is not."""
+async def _recorded(examples: Path, url: str) -> list[str]:
+    """Records what the examples say, and waits until it is understood; what is to be told of it."""
+    told: list[str] = []
     async with over_http(url, TENANT) as client:
         if isinstance(client, Refusal):
-            return str(client)
-        intake = Intake(client, lambda bad: _say(f"demo: {bad.spot}: {bad.problem}"))
+            raise Unanswered(client)
+        intake = Intake(client, lambda bad: told.append(f"demo: {bad.spot}: {bad.problem}"))
         try:
             count = await intake.take(chain.from_iterable(map(_lines, _files(examples))), lambda count: None)
         except Stopped as stopped:
-            return str(stopped.refusal)
-        if count.recorded:
-            _say(f"demo: {count.recorded:,} lines of {tilde(examples)} are recorded in the tenant `{TENANT}`")
-        late = await understood(client, count.position)
-        return str(late) if late else None
+            raise Unanswered(stopped.refusal) from None
+        if late := await understood(client, count.position):
+            raise Unanswered(late)
+    if count.recorded:
+        told.append(f"demo: {count.recorded:,} lines of {tilde(examples)} are recorded in the tenant `{TENANT}`")
+    return told
 
 
 def _files(examples: Path) -> list[Path]:
@@ -116,8 +125,10 @@ def _tried(things: dict[str, Any], options: Sequence[str]) -> Iterator[str]:
 
 def _first(question: str, options: Sequence[str]) -> str:
     """The id of what is found first."""
-    found = orjson.loads(_answer(["recall", question, "--first", "1", "--format", "json", *options]))
-    return str(found["hits"][0]["id"])
+    hits = orjson.loads(_answer(["recall", question, "--first", "1", "--format", "json", *options]))["hits"]
+    if not hits:
+        raise Unanswered("nothing was found")
+    return str(hits[0]["id"])
 
 
 def quoted(word: str) -> str:
@@ -146,13 +157,10 @@ def _answer(words: Sequence[str]) -> str:
         env=os.environ | width, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ANSWER_SECONDS,
         check=False,
     )  # fmt: skip
-    return done.stdout.strip() or done.stderr.strip()
+    if done.returncode:
+        raise Unanswered(done.stderr.strip().removeprefix("memql: ") or "a question was not answered")
+    return done.stdout.strip()
 
 
 def _indented(text: str) -> str:
     return "\n".join(f"{INDENT}{line}".rstrip() for line in text.splitlines())
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()

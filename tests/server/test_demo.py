@@ -83,21 +83,19 @@ def test_three_things_that_answer_as_they_are_shown(tmp_path: Path, environ: dic
         assert asked(url, "{ position }", "demo")["data"]["position"] == before
 
 
-def test_without_its_examples_it_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The server goes on."""
+def test_without_its_examples_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is missing of them; and where nobody answers."""
     monkeypatch.setattr(demo, "__file__", str(tmp_path / "server" / "demo.py"))
-    demo._shown(Settings(data=tmp_path), "http://127.0.0.1:9")
-    assert "the examples are not part of this installation" in capsys.readouterr().out
-    (tmp_path / "examples").mkdir()
-    demo._shown(Settings(data=tmp_path), "http://127.0.0.1:9")
-    assert "is not as it was" in capsys.readouterr().out
+    settings, url = Settings(data=tmp_path), "http://127.0.0.1:9"
+    (told,) = demo.shown(settings, url)
+    assert "the examples are not part of this installation" in told
+    (tmp_path / "examples" / "a").mkdir(parents=True)
+    (told,) = demo.shown(settings, url)
+    assert "is not as it was" in told
     (tmp_path / "examples" / "questions.json").write_text('{"try": []}')
-    (tmp_path / "examples" / "a").mkdir()
     (tmp_path / "examples" / "a" / "b.jsonl").write_text('{"content": "a"}')
-    demo._shown(Settings(data=tmp_path), "http://127.0.0.1:9")
-    assert "demo: UNREACHABLE: nobody answers" in capsys.readouterr().out
+    (told,) = demo.shown(settings, url)
+    assert told.startswith("demo: UNREACHABLE: nobody answers")
 
 
 @pytest.mark.parametrize("word", ["plain", "two words", "it's", 'say "it\'s"', "$HOME's", "a\\b's", "`x`'s", "!1's"])
