@@ -8,8 +8,9 @@ How README.md is read:
   print, or the server does.
 - Every line of such a block must be printed, in that order, with anything between: numbers, ids, times and spaces may
   differ, and … stands for anything.
-- `./run` alone and `./run serve …` are left running, and stopped by Ctrl-C before another or at the end; also before
-  `./run verify`, `recover`, `rebuild` and `tenants delete`, which need the directory for themselves.
+- `./run` alone and `./run serve …` are left running, the first when it has shown what there is to try. They are stopped
+  by Ctrl-C before another or at the end; also before `./run verify`, `recover`, `rebuild` and `tenants delete`, which
+  need the directory for themselves.
 - What would test, lint or bring the sources (`./run test`, `./run lint`, `./run types`, `git clone`) is not run here.
 
 The clone is given this checkout's own .venv where that fits, and this user's embedder where there is one; with
@@ -39,6 +40,8 @@ ALONE = ("./run verify", "./run recover", "./run rebuild", "./run tenants delete
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 SECONDS = 300
 """How long anything may take that a reader waits for."""
+QUIET_SECONDS = 5
+"""How long the server is listened to for what a command did not print."""
 
 
 # What the README says
@@ -162,7 +165,7 @@ class Reader:
             self.stop()
         if words == ["./run"] or words[:2] in (["./run", "serve"], ["memql", "serve"]):
             self.stop()
-            self.serve(self.told(statement))
+            self.serve(self.told(statement), shows=words == ["./run"] or "--demo" in words)
             return
         done = subprocess.run(
             ["sh", "-c", self.told(statement)],
@@ -171,7 +174,7 @@ class Reader:
         assert done.returncode == 0, f"{statement}\n{done.stdout}\n{done.stderr}"
         self.printed = done.stdout + done.stderr
 
-    def serve(self, statement: str) -> None:
+    def serve(self, statement: str, *, shows: bool) -> None:
         self.printed = self.heard = ""
         self.server = subprocess.Popen(
             ["sh", "-c", f"exec {statement}"],
@@ -179,6 +182,10 @@ class Reader:
         )  # fmt: skip
         threading.Thread(target=self._hear, args=(self.server,), daemon=True).start()
         self.expect(f"serves http://127.0.0.1:{self.port}/graphql")
+        if shows:
+            self.expect(
+                f"http://127.0.0.1:{self.port}/graphql -H 'content-type: application/json' -H 'x-memql-tenant: demo'"
+            )
 
     def _hear(self, server: subprocess.Popen[str]) -> None:
         assert server.stdout
@@ -190,15 +197,15 @@ class Reader:
         deadline = time.monotonic() + SECONDS
         while (line := missing(self.told(text), self.printed)) and (line := missing(self.told(text), self.heard)):
             going = self.server is not None and self.server.poll() is None
-            if not going or (self.printed and self.quiet()) or time.monotonic() > deadline:
+            if not going or self.quiet() or time.monotonic() > deadline:
                 pytest.fail(f"not printed: {line}\n\nby the command:\n{self.printed}\n\nby the server:\n{self.heard}")
             time.sleep(0.1)
 
     def quiet(self) -> bool:
-        """Whether the server has nothing more to say about its start."""
+        """Whether nothing more is to be expected: a command has ended, and the server says nothing for a while."""
         heard = len(self.heard)
-        time.sleep(5)
-        return heard == len(self.heard)
+        time.sleep(QUIET_SECONDS if self.printed else 0)
+        return bool(self.printed) and heard == len(self.heard)
 
     def stop(self) -> None:
         if self.server:
