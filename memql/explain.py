@@ -149,7 +149,7 @@ def _item(variable: Variable, expression: Expression) -> str:
 
 def label(variable: Variable) -> str:
     """A variable's name; a nameless one is known by its number."""
-    return variable.name or f"#{abs(variable.number)}"
+    return variable.name or f"_{abs(variable.number)}"
 
 
 _LEVELS = {"OR": 1, "XOR": 2, "AND": 3, "NOT": 4, "IN": 6, "+": 7, "-": 7, "||": 7, "*": 8, "/": 8, "%": 8, "^": 9}

@@ -127,7 +127,7 @@ def _filtered_early(operator: Operator) -> Operator:
         return operator
     source, kept = operator.source, []
     for condition in operator.conditions:
-        sunk = _sunk(source, condition) if _cannot_fail(condition) else None
+        sunk = _sunk(source, condition) if cannot_fail(condition) else None
         if sunk is None:
             kept.append(condition)
         else:
@@ -171,7 +171,7 @@ _SAFE = frozenset(
 """Functions that have a value for every argument of their type."""
 
 
-def _cannot_fail(condition: Expression) -> bool:
+def cannot_fail(condition: Expression) -> bool:
     """Whether the condition has an answer for any row, so that it may be asked of more rows than before."""
     for part in bound.walked(condition):
         match part:

@@ -9,25 +9,28 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from engine.columns import Mask
+from engine.columns import Mask, Numbers
 from engine.commands import Principal
 from engine.execute.answer import Column, PathState, Rows, handed_out, json_row, json_rows, nodes_in
-from engine.execute.batch import denses
+from engine.execute.batch import Batch, Nodes, denses
+from engine.execute.columnar import COLUMNAR
 from engine.execute.compilations import Compilations
 from engine.execute.operators import batches
 from engine.execute.parameters import given, moment, not_a_moment
 from engine.execute.rows import too_many_rows
 from engine.execute.running import Running
+from engine.execute.scan import FIRST, MOST
 from engine.execute.seen import Seen, Stopped
 from engine.reader import Reader
 from memql import plan
 from memql.bind import Condition
-from memql.bound import conjuncts
+from memql.bound import Expression, conjuncts
 from memql.compiled import Compiled
 from memql.errors import Reason, Refusal
 from memql.evaluate import Evaluator, Failed
 from memql.explain import explained, profile_of
 from memql.lower import filtered
+from memql.rules import ask_the_graph, find_by_id
 from memql.values import FOREVER, instant
 
 if TYPE_CHECKING:
@@ -169,25 +172,56 @@ def execute(
 
 
 def qualifying(
-    reader: Reader, kinds: Iterable[str], condition: Condition | None = None, params: Mapping[str, Any] | None = None
+    reader: Reader,
+    kinds: Iterable[str],
+    condition: Condition | None = None,
+    params: Mapping[str, Any] | None = None,
+    *,
+    among: Mask | None = None,
+    most: int | None = None,
 ) -> Mask | Refusal:
-    """Which seen items of these kinds (all where none is named) the condition is true for, by dense id."""
+    """Which seen items of these kinds (all where none is named) the condition is true for, by dense id; where `among`
+    is given, which of those. With `most`, the search ends behind so many."""
     named = frozenset(kinds)
-    mask = reader.scope.of_kind(*sorted(named)) if named else reader.scope.seen
+    if among is None:
+        among = reader.scope.of_kind(*sorted(named)) if named else reader.scope.seen
     if condition is None:
-        return mask
+        return among
     parameters = given(condition.parameters, params or {})
     if isinstance(parameters, Refusal):
         return parameters
     seen = Seen(reader, reader.scope.valid_at or 0)
     running = Running(reader, seen, Evaluator(seen, parameters))
-    scan = plan.Scan(plan.Unit(), condition.variable, named or None)
+    variable, conditions = condition.variable, tuple(conjuncts(condition.expression))
+    asked = filtered(plan.Argument((variable,)), conditions)
     found = np.zeros(reader.scope.count, np.bool_)
+    place, size = 0, FIRST
     try:
-        for batch in batches(running, filtered(scan, tuple(conjuncts(condition.expression)))):
-            found[denses(batch.columns[condition.variable])] = True
+        numbers = _candidates(running, plan.Scan(plan.Unit(), variable, named or None), conditions, among)
+        left = len(numbers) if most is None else most
+        while place < len(numbers) and left > 0:
+            piece = numbers[place : place + size]
+            place, size = place + size, min(MOST, size * 2)
+            running.count(len(piece))
+            for batch in batches(running, asked, Batch(len(piece), {variable: Nodes(piece)})):
+                found[denses(batch.columns[variable])] = True
+                left -= batch.size
     except Stopped as stopped:
         return stopped.refusal
     except Failed as wrong:
         return Refusal(Reason.INVALID, (wrong.problem,))
     return found
+
+
+def _candidates(running: Running, scan: plan.Scan, conditions: tuple[Expression, ...], among: Mask) -> Numbers:
+    """Those that may meet the conditions: found by id, by the graph, or else all of them."""
+    best = ask_the_graph(find_by_id(plan.Filter(scan, conditions)))
+    looked = best.source if isinstance(best, plan.Filter) else best
+    assert isinstance(looked, plan.Scan)
+    by_value = any(name not in COLUMNAR for name, _ in looked.equals)
+    if looked.ids is None and not by_value:
+        return np.flatnonzero(among)
+    numbers = [denses(batch.columns[scan.variable]) for batch in batches(running, looked)]
+    found = np.unique(np.concatenate([np.empty(0, np.int64), *numbers]))
+    kept: Numbers = found[among[found]]
+    return kept

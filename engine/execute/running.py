@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.columns import Mask, Numbers
 from engine.execute.batch import Batch, Column, Nodes, Values
+from engine.execute.columnar import columnar
 from engine.execute.seen import Seen, Stopped
 from engine.reader import Reader
 from memql import ast, bound
@@ -17,6 +18,7 @@ from memql.bound import Expression
 from memql.errors import Problem, Reason, Refusal
 from memql.evaluate import Evaluator, Meaning
 from memql.plan import Operator
+from memql.rules import cannot_fail
 from memql.world import Datum
 
 
@@ -109,6 +111,9 @@ class Prepared:
         self._meaning: Meaning = running.evaluator.meaning(expression, places)
         self._truth = running.evaluator.condition(expression, places) if _may_be_true(expression) else None
         self._codes = _kind_codes(expression, self._columns.codes)
+        # What may fail must be evaluated as it stands: where the reference fails, so does this.
+        safe = len(self._variables) == 1 and cannot_fail(expression)
+        self._decide = columnar(expression, self._columns, running.constant) if safe else None
 
     def column(self, batch: Batch) -> Column:
         """Its value for each row. A variable is the column that it has."""
@@ -125,7 +130,17 @@ class Prepared:
         if self._codes is not None and isinstance(column := batch.columns[self._variables[0]], Nodes):
             kinds = self._columns.column("kind")[column.numbers]
             return np.isin(kinds, self._codes) & (column.numbers > 0)
+        if self._decide and isinstance(column := batch.columns[self._variables[0]], Nodes):
+            decided = self._decide(column.numbers)
+            rows = np.flatnonzero(decided.open)
+            found = decided.true.copy()
+            found[rows] = self._looked_up(batch.take(rows))
+            return found
+        return self._looked_up(batch)
+
+    def _looked_up(self, batch: Batch) -> Mask:
         truth = self._truth
+        assert truth is not None
         return np.fromiter((truth(row) for row in self._rows(batch)), np.bool_, batch.size)
 
     def _rows(self, batch: Batch) -> Iterable[tuple[Datum, ...]]:

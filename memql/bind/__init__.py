@@ -106,7 +106,7 @@ def _new(binding: Binding, scope: Scope, name: ast.Name, of: Type) -> Variable:
 def _match(binding: Binding, scope: Scope, clause: ast.Match) -> tuple[bound.Match, Scope]:
     pattern, behind = bind_pattern(binding, scope, clause.paths, clause.where, optional=clause.optional)
     if not connected(pattern):
-        binding.warning("Q901", "these patterns share nothing, so each row of one meets each of the other",
+        binding.warning("Q910", "these patterns share nothing, so each row of one meets each of the other",
                         clause.paths[-1].span, "join them by a variable or a condition")  # fmt: skip
     return bound.Match(pattern, clause.optional), behind
 

@@ -25,6 +25,8 @@ class _Pattern:
 
     scope: Scope
     known: set[Variable] = field(default_factory=set)
+    fresh: set[Variable] = field(default_factory=set)
+    """Nodes that it binds itself."""
     nodes: list[Variable] = field(default_factory=list)
     hops: list[bound.Hop] = field(default_factory=list)
     paths: list[bound.PathOf] = field(default_factory=list)
@@ -88,11 +90,12 @@ def _node(binding: Binding, made: _Pattern, node: ast.NodePattern, optional: boo
         if known.type.name not in ("node", "any", "null"):
             message = f"`{known.name}` is a {known.type}, and cannot be a node"
             binding.problem("Q108", message, node.variable.span, "use another name")
-        if known not in made.nodes:
+        if known not in made.fresh:
             made.known.add(known)
         return known
     of = Type("node", optional, kinds=kinds_of(binding, node.labels))
     variable = binding.variable(node.variable.name if node.variable else "", of)
+    made.fresh.add(variable)
     if node.variable:
         made.scope = made.scope.plus(variable)
     return variable

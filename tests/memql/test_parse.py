@@ -153,7 +153,8 @@ def test_any_expression_is_read_as_it_was_printed(tree: ast.Expression) -> None:
 
 
 WORDS = [*sorted(KEYWORDS), "m", "Memory", "'tea'", "$q", "1", ".5", "(", ")", "[", "]", "{", "}", "-", "->", "<-",
-         ":", ",", ".", "..", "*", "|", "=", "<>", "count(*)", "/*", "//", "\n", "`", "'", "$", "ORDER BY", "AS OF"]  # fmt: skip
+         ":", ",", ".", "..", "*", "|", "=", "<>", "count(*)", "/*", "//", "\n", "`", "'", "$", "ORDER BY",
+         "AS OF"]  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=25))
