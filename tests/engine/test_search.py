@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,7 +81,7 @@ class World:
 
     def ask(
         self, ways: Sequence[Way], by: Principal = ADA, embedder: Embedder | None = None, *,
-        kinds: Sequence[str] = KINDS, only: Callable[[Reader], NDArray[np.bool_]] | None = None, **when: int,
+        kinds: Sequence[str] = KINDS, only: Callable[[Reader], NDArray[np.bool_]] | None = None, **when: Any,
     ) -> tuple[list[str], Ranking]:  # fmt: skip
         """The texts found, best first, and the ranking."""
 
