@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from engine import identities
-from engine.columns import Mask
+from engine.columns import Mask, Numbers
 from engine.execute import qualifying
 from engine.reader import Reader
 from memql import ast
@@ -24,9 +24,10 @@ ITEM = "item"
 
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """What the condition is true for."""
+    """What the condition is true for. `cheap`: the columns know, so that it is asked before what must be read."""
 
     condition: ast.Expression
+    cheap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,15 @@ class Not:
 Filter: TypeAlias = Holds | OfStream | Mentions | Every | Some | Not
 
 
-def matching(reader: Reader, kinds: Sequence[str], wanted: Filter) -> Mask | Refusal:
-    """The items of these kinds (none named: of all) that a default read shows and the filter is true for."""
+def matching(
+    reader: Reader, kinds: Sequence[str], wanted: Filter, among: Mask | None = None, most: int | None = None
+) -> Mask | Refusal:
+    """The items of these kinds (none named: of all) that a default read shows and the filter is true for; where `among`
+    is given, those of them. With `most`, so many of them are enough."""
+    if among is None:
+        among = reader.scope.of_kind(*kinds) if kinds else reader.scope.seen
     try:
-        return _Matching(reader, kinds).true(wanted, negated=False)
+        return _Matching(reader, kinds).true(wanted, among, most)
     except _Unanswerable as error:
         return error.refusal
 
@@ -77,42 +83,69 @@ class _Unanswerable(Exception):
 
 
 class _Matching:
-    """Negations are moved inwards, to single conditions: what is not known to be true can then be left out."""
+    """Negations are moved inwards, to single conditions: what is not known to be true can then be left out. Each part
+    is asked of what the parts before it have left."""
 
     def __init__(self, reader: Reader, kinds: Sequence[str]) -> None:
         self._reader = reader
         self._kinds = kinds
-        self._among = reader.scope.of_kind(*kinds) if kinds else reader.scope.seen
 
-    def true(self, wanted: Filter, *, negated: bool) -> Mask:
-        """Where the filter is true; `negated`: where it is false."""
-        condition = _stated(wanted)
-        if condition is not None:
-            return self._holds(ast.Unary("NOT", condition) if negated else condition)
+    def true(self, wanted: Filter, among: Mask, most: int | None = None) -> Mask:
+        """Where the filter is true."""
         match wanted:
+            case Holds(condition=condition):
+                return self._holds(condition, among, most)
             case Not(of=of):
-                return self.true(of, negated=not negated)
+                return self._false(of, among, most)
             case Every(of=members):
-                masks = [self.true(each, negated=negated) for each in _together(members, "AND")]
-                return _any(masks) if negated else _all(masks)
+                return self._every([(each, True) for each in _together(members, "AND")], among, most)
             case Some(of=members):
-                masks = [self.true(each, negated=negated) for each in _together(members, "OR")]
-                return _all(masks) if negated else _any(masks)
+                return self._some([(each, True) for each in _together(members, "OR")], among)
             case OfStream(streams=names, place=place):
-                column = self._reader.scope.columns.column("stream")[: self._reader.scope.count]
-                found = np.isin(column, self._streams(names, place))
-                return self._among & ((column > 0) & ~found if negated else found)
+                return among & np.isin(self._stream(), self._streams(names, place))
             case Mentions(names=names):
-                found = self._mentioning(names)
-                return self._among & (~found if negated else found)
-        raise AssertionError(f"{wanted} is stated")
+                return among & self._mentioning(names)
 
-    def _holds(self, written: ast.Expression) -> Mask:
+    def _false(self, wanted: Filter, among: Mask, most: int | None = None) -> Mask:
+        """Where the filter is false, not where it is unknown."""
+        match wanted:
+            case Holds(condition=condition):
+                return self._holds(ast.Unary("NOT", condition), among, most)
+            case Not(of=of):
+                return self.true(of, among, most)
+            case Every(of=members):
+                return self._some([(each, False) for each in _together(members, "AND")], among)
+            case Some(of=members):
+                return self._every([(each, False) for each in _together(members, "OR")], among, most)
+            case OfStream(streams=names, place=place):
+                return among & (self._stream() > 0) & ~np.isin(self._stream(), self._streams(names, place))
+            case Mentions(names=names):
+                return among & ~self._mentioning(names)
+
+    def _every(self, parts: Sequence[tuple[Filter, bool]], among: Mask, most: int | None) -> Mask:
+        left = among
+        for place, (each, so) in enumerate(parts):
+            enough = most if place == len(parts) - 1 else None
+            left = self.true(each, left, enough) if so else self._false(each, left, enough)
+        return left
+
+    def _some(self, parts: Sequence[tuple[Filter, bool]], among: Mask) -> Mask:
+        found = np.zeros(len(among), np.bool_)
+        for each, so in parts:
+            found |= self.true(each, among & ~found) if so else self._false(each, among & ~found)
+        return found
+
+    def _holds(self, written: ast.Expression, among: Mask, most: int | None) -> Mask:
         condition = bind_item_condition(written, ITEM, self._kinds, self._reader.catalog)
-        found = condition if isinstance(condition, Refusal) else qualifying(self._reader, self._kinds, condition)
+        if isinstance(condition, Refusal):
+            raise _Unanswerable(condition)
+        found = qualifying(self._reader, self._kinds, condition, among=among, most=most)
         if isinstance(found, Refusal):
             raise _Unanswerable(found)
         return found
+
+    def _stream(self) -> Numbers:
+        return self._reader.scope.columns.column("stream")[: self._reader.scope.count]
 
     def _streams(self, names: Iterable[str], place: str) -> list[int]:
         found = []
@@ -160,22 +193,25 @@ def joined(conditions: Sequence[ast.Expression], operator: Literal["AND", "OR"])
 
 
 def _together(members: Iterable[Filter], operator: Literal["AND", "OR"]) -> list[Filter]:
-    """The same members, those that MemQL can state as one condition: each condition passes over the items once."""
-    stated, others = [], []
+    """The same members, those that MemQL can state as one condition: the items are gone through once."""
+    stated: list[tuple[bool, ast.Expression]] = []
+    others: list[Filter] = []
     for each in members:
         condition = _stated(each)
         if condition is None:
             others.append(each)
         else:
-            stated.append(condition)
-    return [*others, Holds(joined(stated, operator))] if stated else others
+            stated.append((_cheap(each), condition))
+    ordered = [condition for _, condition in sorted(stated, key=lambda pair: not pair[0])]
+    return [*others, Holds(joined(ordered, operator))] if ordered else others
 
 
-def _all(masks: Sequence[Mask]) -> Mask:
-    found: Mask = np.logical_and.reduce(masks)
-    return found
-
-
-def _any(masks: Sequence[Mask]) -> Mask:
-    found: Mask = np.logical_or.reduce(masks)
-    return found
+def _cheap(wanted: Filter) -> bool:
+    match wanted:
+        case Holds(cheap=cheap):
+            return cheap
+        case Not(of=of):
+            return _cheap(of)
+        case Every(of=members) | Some(of=members):
+            return all(map(_cheap, members))
+    return False

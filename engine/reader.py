@@ -71,24 +71,14 @@ class Reader:
         return replace(item, died=NEVER, retired_at=NEVER) if item.retired and item.died > self.position else item
 
     def page(
-        self,
-        kinds: Sequence[str] = (),
-        *,
-        after: int = 0,
-        limit: int,
-        stream: int = 0,
-        keep: Mask | None = None,
-        newest_first: bool = False,
+        self, kinds: Sequence[str] = (), *, after: int = 0, limit: int, stream: int = 0, newest_first: bool = False
     ) -> list[ItemState] | Refusal:
-        """Items in the order they were recorded, `limit` of them behind the version `after`; those that `keep` is true
-        for, by dense id, where it is given."""
+        """Items in the order they were recorded, `limit` of them behind the version `after`."""
         if limit > self.limits.read_rows:
             return over_limit("read_rows", self.limits.read_rows, limit, "first")
         mask = self.scope.of_kind(*kinds) if kinds else self.scope.seen
         if stream:
             mask = mask & (self.scope.columns.column("stream")[: self.scope.count] == stream)
-        if keep is not None:
-            mask = mask & keep
         denses = np.flatnonzero(mask)
         if newest_first:
             denses = denses[::-1] if not after else denses[denses < after][::-1]

@@ -12,6 +12,7 @@ import strawberry
 from strawberry import UNSET
 
 from engine.columns import Mask
+from engine.execute.columnar import COLUMNAR
 from engine.filter import ITEM, Every, Filter, Holds, Mentions, Not, OfStream, Some, joined, matching
 from engine.tenant import Store
 from memql import ast
@@ -156,16 +157,19 @@ def needs_of(where: ItemFilter | None) -> tuple[Store, ...]:
     return ()
 
 
-def kept(answer: Answer, kinds: Sequence[str], where: ItemFilter | None) -> Mask | None:
-    """The items of these kinds (none named: of all) that the filter is true for; None without a filter."""
-    if where is None:
-        return None
+def kept(answer: Answer, kinds: Sequence[str], where: ItemFilter | None, among: Mask, most: int | None = None) -> Mask:
+    """Which of these items of those kinds (none named: of all) the filter is true for; with `most`, at least so many of
+    them, where there are."""
+    if where is None or answer.refusal:
+        return among
     wanted = answer.needs(filter_of(where, kinds, answer.reader.catalog, answer.limits.conditions), None)
-    found = None if wanted is None else matching(answer.reader, kinds, wanted)
+    if wanted is None:
+        return among
+    found = matching(answer.reader, kinds, wanted, among, most)
     if isinstance(found, Refusal) and found.reason is Reason.INVALID:
         # A value of another type than its kind declares, which only an open catalog has.
         found = Refusal(Reason.INVALID, tuple(Problem(each.code, each.message, "where") for each in found.problems))
-    return answer.needs(found, None)
+    return answer.needs(found, among)
 
 
 def filter_of(given: ItemFilter, kinds: Sequence[str], catalog: Catalog, most: int) -> Filter | Refusal:
@@ -214,7 +218,7 @@ class _Reading:
                 case "mentions":
                     parts += [Mentions(names) for names, _ in self._names(value, at)]
                 case _:
-                    parts += [Holds(each) for each in self._conditions(name, value, at)]
+                    parts += [Holds(each, name in COLUMNAR) for each in self._conditions(name, value, at)]
         return Every(tuple(parts))
 
     def _present(self, given: Any, place: str) -> Iterator[tuple[str, Any, str]]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias
 
+import numpy as np
 import strawberry
 from strawberry import Info
 
@@ -133,11 +134,18 @@ def _page(
     answer: Answer, kinds: Sequence[str], where: ItemFilter | None, first: int, after: Cursor | None,
     wants: Sequence[Want], stream: int = 0,
 ) -> Connection[Any]:  # fmt: skip
+    """What stands behind the cursor, one more than asked for where there are more."""
     answer.needs(answer.page_limit(first), None)
-    keep = kept(answer, kinds, where)
-    limit = 1 if answer.refusal else first + 1
-    states = answer.reader.page(kinds, after=after.row if after else 0, limit=limit, stream=stream, keep=keep)
-    return answer.page(answer.needs(states, []), first, after is not None, wants)
+    scope = answer.reader.scope
+    ahead = (scope.of_kind(*kinds) if kinds else scope.seen).copy()
+    if after:
+        ahead[: after.row + 1] = False
+    if stream:
+        ahead &= scope.columns.column("stream")[: scope.count] == stream
+    found = kept(answer, kinds, where, ahead, first + 1)
+    limit = 0 if answer.refusal else first + 1
+    states = answer.reader.items(np.flatnonzero(found)[:limit].tolist())
+    return answer.page(states, first, after is not None, wants)
 
 
 async def _position(info: Told, at_least: AtLeast = None, consolidated: Consolidated = False) -> Any:

@@ -132,11 +132,10 @@ def _ranked(
     name = (*context.reading, reader.position, asked)
     ranking = context.rankings.get(name) if after else None
     if ranking is None:
-        keep = kept(answer, kinds, input_.where)
+        keep = kept(answer, kinds, input_.where, reader.scope.of_kind(*kinds))
         if answer.refusal:
             return _NOTHING, 0
-        among = reader.scope.of_kind(*kinds) if keep is None else keep
-        ranking = answer.needs(search(reader, question(input_.text), among), _NOTHING)
+        ranking = answer.needs(search(reader, question(input_.text), keep), _NOTHING)
         context.rankings.keep(name, ranking)
     if after is None:
         return ranking, 0

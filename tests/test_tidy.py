@@ -87,6 +87,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "engine.execute": (
         "seen",
         "batch",
+        "columnar",
         "running",
         "parameters",
         "scan",

@@ -392,7 +392,7 @@ async def test_our_mistakes_are_masked(caller: Any, monkeypatch: pytest.MonkeyPa
     def broken(*_: object, **__: object) -> None:
         raise KeyError("secret=42")
 
-    monkeypatch.setattr("engine.reader.Reader.page", broken)
+    monkeypatch.setattr("engine.reader.Reader.items", broken)
     with structlog.testing.capture_logs() as lines:
         response = await caller.post("{ memories { position } }")
     (error,) = response.json()["errors"]
