@@ -42,7 +42,7 @@ _CONTRACTED = re.compile(r"['’](?:m|d|s|t|ve|ll|re)\Z|n['’]t\Z")
 _POSSESSIVE = re.compile(r"['’][sS]?\Z")
 _ENDS_SENTENCE = re.compile(r"[.!?…:;\n\r\"“”«»()\[\]{}*•|>—–]|^\s*-\s|\s-\s")
 _TITLES = frozenset("dr mr mrs ms mx prof st sir sgt capt lt col gen rev hon".split())
-_JOINS = frozenset("of the de la le du des del della di da dos das van von der den ter zu y e &".split())
+_JOINS = frozenset("of the de la le du des del della di da dos das van von der den ter zu y e".split())
 
 _TIMES = frozenset(
     "monday tuesday wednesday thursday friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays "
@@ -234,8 +234,8 @@ def _only_opens(tokens: list[_Token], at: int) -> bool:
 
 
 def _together(text: str, tokens: list[_Token]) -> bool:
-    """Whether only a space, or the point of a title, is between each of these and the next."""
+    """Whether only a space is between each of these and the next, or an ampersand, or the point of a title."""
     return all(
-        not after.opens and text[one.end : after.start].strip() in (("", ".") if one.folded in _TITLES else ("",))
+        not after.opens and text[one.end : after.start].strip() in ("", "&", "." if one.folded in _TITLES else "")
         for one, after in pairwise(tokens)
     )
