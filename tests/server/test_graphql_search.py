@@ -1,5 +1,6 @@
 """Search: every hit says why it stands where it does and what it comes from; pages go on where the one before ended."""
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -180,6 +181,33 @@ async def test_each_sees_what_it_may(caller: Any) -> None:
     rest = await found(ben, "tea", after=admins["pageInfo"]["endCursor"])
     assert set(texts_of(rest)) <= set(texts_of(page))
     await ben.http.aclose()
+
+
+async def test_hits_are_read_together(caller: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: rows, sources and reasons take the same few statements, and a further page fewer."""
+    statements: list[str] = []
+    real = sqlite3.connect
+
+    def traced(*given: Any, **named: Any) -> Any:
+        db = real(*given, **named)
+        db.set_trace_callback(statements.append)
+        return db
+
+    monkeypatch.setattr("engine.journal.sqlite3.connect", traced)
+    await remembered(caller, *(f"tea number {n}" for n in range(40)))
+    await found(caller, "tea")
+    counts, after = [], None
+    for first in (2, 30, 5):
+        position = (await caller.ask("{ position }"))["position"]
+        statements.clear()
+        input_ = {"text": "tea", "atLeast": position}
+        page = (await caller.ask(SEARCH, None, input=input_, first=first, after=after))["search"]
+        assert len(page["edges"]) == first
+        assert all(edge["sources"][0]["content"] == edge["node"]["text"] for edge in page["edges"])
+        counts.append(sum("SELECT" in statement for statement in statements))
+        after = page["pageInfo"]["endCursor"] if first == 30 else None
+    assert counts[0] == counts[1] <= 6
+    assert counts[2] <= counts[1]
 
 
 async def test_limits_of_a_search(serving: Callable[..., Any]) -> None:
