@@ -16,17 +16,17 @@ MOST_PROBLEMS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class Sight:
     """The variables in sight by name, and for those that SEARCH bound the variable that holds their score."""
 
     names: Mapping[str, Variable] = field(default_factory=dict)
     scores: Mapping[Variable, Variable] = field(default_factory=dict)
 
-    def plus(self, *variables: Variable) -> "Scope":
-        return Scope({**self.names, **{each.name: each for each in variables}}, self.scores)
+    def plus(self, *variables: Variable) -> "Sight":
+        return Sight({**self.names, **{each.name: each for each in variables}}, self.scores)
 
-    def scored(self, variable: Variable, score: Variable) -> "Scope":
-        return Scope(self.names, {**self.scores, variable: score})
+    def scored(self, variable: Variable, score: Variable) -> "Sight":
+        return Sight(self.names, {**self.scores, variable: score})
 
 
 class Binding:
@@ -69,16 +69,16 @@ class Binding:
         else:
             self.problem(code, f"unknown {what}", span, meant)
 
-    def named(self, name: ast.Name, scope: Scope) -> Variable:
+    def named(self, name: ast.Name, sight: Sight) -> Variable:
         """The variable of that name. One that is not there is complained of once."""
-        if found := scope.names.get(name.name):
+        if found := sight.names.get(name.name):
             return found
         if name.name not in self._unknown:
             self._unknown.add(name.name)
-            hint = nearest(name.name, scope.names)
-            if not hint and scope.names:
-                sight = ", ".join(sorted(scope.names)[:8])
-                hint = f"in sight here: {sight}; a text stands in quotes: '{name.name}'"
+            hint = nearest(name.name, sight.names)
+            if not hint and sight.names:
+                known = ", ".join(sorted(sight.names)[:8])
+                hint = f"in sight here: {known}; a text stands in quotes: '{name.name}'"
             elif not hint:
                 hint = "a text stands in quotes, a parameter begins with $"
             self.problem("Q104", f"unknown variable `{name.name}`", name.span, hint)

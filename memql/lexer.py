@@ -193,7 +193,7 @@ def _settled(found: list[Token]) -> list[Token] | Problem:
         hint = f"close it with {_OPEN[token.type]}"
         return Problem("Q005", f"this `{token.text}` is not closed", hint=hint, span=token.span)
     for place, stroke in strokes.items():
-        if _is_comprehension(found, place):
+        if _is_comprehension(found, closes, place):
             found[stroke].type = "BAR"
     for place, end in closes.items():
         if found[place].type == "(" and _begins_pattern(found, closes, place, end):
@@ -209,10 +209,12 @@ def _unmatched(found: list[Token], opened: list[int], token: Token) -> Problem:
     return Problem("Q005", message, hint=f"write {_OPEN[opening.type]} first", span=token.span)
 
 
-def _is_comprehension(found: list[Token], place: int) -> bool:
+def _is_comprehension(found: list[Token], closes: dict[int, int], place: int) -> bool:
+    """Whether a stroke in these brackets belongs to a list or a reduce, and not to the kinds of a relation."""
     before = found[place - 1] if place else None
     if found[place].type == "[":
-        return before is None or before.type != "-"
+        arrow = before is not None and before.type == "-" and place > 1 and found[place - 2].type in (")", "<")
+        return not (arrow and found[closes[place] + 1].type == "-")
     return found[place].type == "(" and before is not None and before.text.lower() == "reduce"
 
 

@@ -21,6 +21,8 @@ def check_call(binding: Binding, function: Function, arguments: Sequence[Express
         message = f"`{function.name}` takes {wanted} argument{'' if wanted == '1' else 's'}, not {len(arguments)}"
         binding.problem("Q206", message, span, function.signature())
         return
+    if function.name == "+" and any(argument.type.name == "list" for argument in arguments):
+        return  # Anything may be added to a list.
     for place, argument in enumerate(arguments):
         wanted = function.wanted(place)
         if not fits(argument.type, wanted):

@@ -50,25 +50,18 @@ ACTIONS["relation_in"] = lambda parts, span: _relation("in", parts, span)
 ACTIONS["relation_any"] = lambda parts, span: _relation("any", parts, span)
 
 
-def _hops(least: int, most: int | None, span: Span) -> ast.Hops:
-    if most is not None and most < least:
-        raise wrong("Q006", f"no path has from {least} to {most} hops", "the lesser number comes first", span)
-    return ast.Hops(least, most, span=span)
-
-
-ACTIONS["hops_free"] = lambda parts, span: _hops(1, None, span)
-ACTIONS["hops_zero"] = lambda parts, span: _hops(0, None, span)
-ACTIONS["hops_exactly"] = lambda parts, span: _hops(whole(parts[0]), whole(parts[0]), span)
-ACTIONS["hops_between"] = lambda parts, span: _hops(whole(parts[0]), whole(parts[1]), span)
-ACTIONS["hops_from"] = lambda parts, span: _hops(whole(parts[0]), None, span)
+ACTIONS["hops_free"] = lambda parts, span: ast.Hops(1, None, span=span)
+ACTIONS["hops_zero"] = lambda parts, span: ast.Hops(0, None, span=span)
+ACTIONS["hops_exactly"] = lambda parts, span: ast.Hops(whole(parts[0]), whole(parts[0]), span=span)
+ACTIONS["hops_between"] = lambda parts, span: ast.Hops(whole(parts[0]), whole(parts[1]), span=span)
+ACTIONS["hops_from"] = lambda parts, span: ast.Hops(whole(parts[0]), None, span=span)
 
 
 @action()
 def hops_to(parts: list[Made], span: Span) -> Made:
     """`*..3` begins with one hop, `{,3}` with none."""
     braced = parts[0].end < span.end
-    most = whole(parts[0])
-    return _hops(0 if braced else min(1, most), most, span)
+    return ast.Hops(0 if braced else 1, whole(parts[0]), span=span)
 
 
 @action()

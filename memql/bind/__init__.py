@@ -12,7 +12,7 @@ from memql.bind.expressions import SCORE_PARTS, bind_condition, bind_expression
 from memql.bind.names import check_labels, kinds_of
 from memql.bind.patterns import bind_pattern, connected
 from memql.bind.projections import bind_projection, constant
-from memql.binding import Binding, Scope
+from memql.binding import Binding, Sight
 from memql.bound import Variable
 from memql.catalog import Catalog
 from memql.errors import Problem, Reason, Refusal
@@ -54,7 +54,7 @@ def bind_item_condition(
     """A condition in which `name` stands for an item of one of these kinds."""
     binding = Binding(catalog, text)
     variable = binding.variable(name, Type("node", nullable=False, kinds=frozenset(kinds) or None))
-    expression = bind_condition(binding, Scope().plus(variable), written)
+    expression = bind_condition(binding, Sight().plus(variable), written)
     if binding.problems:
         return Refusal(Reason.INVALID, tuple(binding.problems))
     return Condition(variable, expression, tuple(binding.parameters.items()))
@@ -65,66 +65,66 @@ def _place(problem: Problem) -> tuple[int, int]:
 
 
 def _part(binding: Binding, part: ast.Part) -> bound.Part:
-    scope = Scope()
+    sight = Sight()
     clauses: list[bound.Clause] = []
     columns: tuple[Variable, ...] = ()
     for place, clause in enumerate(part.clauses):
         last = place == len(part.clauses) - 1
         match clause:
             case ast.Match():
-                made, scope = _match(binding, scope, clause)
+                made, sight = _match(binding, sight, clause)
                 clauses.append(made)
             case ast.Unwind():
-                source = bind_expression(binding, scope, clause.source)
+                source = bind_expression(binding, sight, clause.source)
                 check_operand(binding, "UNWIND", source, "list")
-                variable = _new(binding, scope, clause.variable, (source.type.member or ANY).optional())
-                scope = scope.plus(variable)
+                variable = _new(binding, sight, clause.variable, (source.type.member or ANY).optional())
+                sight = sight.plus(variable)
                 clauses.append(bound.Unwind(source, variable))
             case ast.Search():
-                search, scope = _search(binding, scope, clause)
+                search, sight = _search(binding, sight, clause)
                 clauses.append(search)
             case ast.With():
-                project, scope, columns = bind_projection(binding, scope, clause.projection, clause.where, last=False)
+                project, sight, columns = bind_projection(binding, sight, clause.projection, clause.where, last=False)
                 clauses.append(project)
             case ast.Return():
                 if not last:
                     binding.problem("Q006", "nothing can follow RETURN", part.clauses[place + 1].span,
                                     "use WITH to go on with the rows")  # fmt: skip
-                project, scope, columns = bind_projection(binding, scope, clause.projection, None, last=True)
+                project, sight, columns = bind_projection(binding, sight, clause.projection, None, last=True)
                 clauses.append(project)
     if not isinstance(part.clauses[-1], ast.Return):
         binding.problem("Q006", "the query returns nothing", part.clauses[-1].span, "end it with RETURN …")
     return bound.Part(tuple(clauses), columns)
 
 
-def _new(binding: Binding, scope: Scope, name: ast.Name, of: Type) -> Variable:
-    if name.name in scope.names:
+def _new(binding: Binding, sight: Sight, name: ast.Name, of: Type) -> Variable:
+    if name.name in sight.names:
         binding.problem("Q107", f"`{name.name}` is bound already", name.span, "use another name")
     return binding.variable(name.name, of)
 
 
-def _match(binding: Binding, scope: Scope, clause: ast.Match) -> tuple[bound.Match, Scope]:
-    pattern, behind = bind_pattern(binding, scope, clause.paths, clause.where, optional=clause.optional)
+def _match(binding: Binding, sight: Sight, clause: ast.Match) -> tuple[bound.Match, Sight]:
+    pattern, behind = bind_pattern(binding, sight, clause.paths, clause.where, optional=clause.optional)
     if not connected(pattern):
         binding.warning("Q910", "these patterns share nothing, so each row of one meets each of the other",
                         clause.paths[-1].span, "join them by a variable or a condition")  # fmt: skip
     return bound.Match(pattern, clause.optional), behind
 
 
-def _search(binding: Binding, scope: Scope, clause: ast.Search) -> tuple[bound.Search, Scope]:
+def _search(binding: Binding, sight: Sight, clause: ast.Search) -> tuple[bound.Search, Sight]:
     if clause.fuse is not None and clause.fuse.name.lower() != "zsum":
         hint = "leave FUSE out, or write FUSE zsum: a weighted sum of z-scores"
         binding.problem("Q501", f"FUSE {clause.fuse.name} is not supported", clause.fuse.span, hint)
     if clause.labels is not None:
         check_labels(binding, clause.labels)
-    known = scope.names.get(clause.variable.name)
+    known = sight.names.get(clause.variable.name)
     if known is not None and known.type.name not in ("node", "any"):
         message = f"`{known.name}` is a {known.type}, and cannot be searched"
         binding.problem("Q108", message, clause.variable.span, "SEARCH ranks nodes")
-    ways = tuple(_way(binding, scope, way, of_rows=known is not None) for way in clause.ways)
+    ways = tuple(_way(binding, sight, way, of_rows=known is not None) for way in clause.ways)
     of = Type("node", nullable=False, kinds=kinds_of(binding, clause.labels))
     variable = known or binding.variable(clause.variable.name, of)
-    inner = scope.plus(variable)
+    inner = sight.plus(variable)
     conditions: list[bound.Expression] = []
     if clause.labels is not None:
         here = bound.local(variable, clause.labels.span)
@@ -154,9 +154,9 @@ def _check_own(
         binding.problem("Q308", f"the WHERE of a SEARCH cannot use {names}", written.span, hint)
 
 
-def _way(binding: Binding, scope: Scope, way: ast.Way, *, of_rows: bool) -> bound.Way:
+def _way(binding: Binding, sight: Sight, way: ast.Way, *, of_rows: bool) -> bound.Way:
     what = "SIMILAR TO" if way.how == "meaning" else "MATCHES"
-    to = bind_expression(binding, scope, way.to)
+    to = bind_expression(binding, sight, way.to)
     check_operand(binding, what, to, "string|list|node" if way.how == "meaning" else "string")
     if of_rows and bound.variables(to):
         binding.problem("Q308", f"{what} cannot depend on the rows that it ranks", way.to.span,
@@ -168,6 +168,9 @@ def _way(binding: Binding, scope: Scope, way: ast.Way, *, of_rows: bool) -> boun
 
 
 def _check_columns(binding: Binding, written: ast.Query, parts: list[bound.Part]) -> None:
+    if len(set(written.alls)) > 1:
+        hint = "write one of them throughout, or RETURN DISTINCT in the parts"
+        binding.problem("Q310", "UNION and UNION ALL are mixed", written.parts[-1].span, hint)
     first = [column.name for column in parts[0].columns]
     for part, made in zip(written.parts[1:], parts[1:], strict=True):
         names = [column.name for column in made.columns]

@@ -6,7 +6,7 @@ from typing import Any
 
 from memql import ast, bound
 from memql.bind.names import check_labels, check_relation_kinds, property_type
-from memql.binding import Binding, Scope
+from memql.binding import Binding, Sight
 from memql.bound import Expression
 from memql.catalog import STATE
 from memql.errors import Span, nearest
@@ -15,7 +15,7 @@ from memql.typecheck import a_type, check_call, check_condition, check_operand, 
 from memql.types import ANY, BOOLEAN, DATE, DATETIME, FLOAT, INTEGER, MAP, NULL, STRING, common, declared, list_of
 from memql.values import INT64, TYPES, Misfit, instant, read_instant
 
-Bind = Callable[[Binding, Scope, Any], Expression]
+Bind = Callable[[Binding, Sight, Any], Expression]
 SCORE_PARTS = {
     "total": FLOAT.present(),
     "meaning": FLOAT.present(),
@@ -25,14 +25,14 @@ SCORE_PARTS = {
 _PARAMETER_TYPES = {"str": "string", "int": "integer", "bool": "boolean", "list": "any", "node": ""}
 
 
-def bind_expression(binding: Binding, scope: Scope, written: ast.Expression) -> Expression:
-    return BINDERS[type(written)](binding, scope, written)
+def bind_expression(binding: Binding, sight: Sight, written: ast.Expression) -> Expression:
+    return BINDERS[type(written)](binding, sight, written)
 
 
-def bind_condition(binding: Binding, scope: Scope, written: ast.Expression) -> Expression:
+def bind_condition(binding: Binding, sight: Sight, written: ast.Expression) -> Expression:
     """What stands after WHERE; an aggregate has no place there."""
     with binding.aggregating(False):
-        condition = bind_expression(binding, scope, written)
+        condition = bind_expression(binding, sight, written)
     check_condition(binding, condition)
     return condition
 
@@ -40,7 +40,7 @@ def bind_condition(binding: Binding, scope: Scope, written: ast.Expression) -> E
 # Literals, parameters, variables
 
 
-def _literal(binding: Binding, scope: Scope, written: ast.Literal) -> Expression:
+def _literal(binding: Binding, sight: Sight, written: ast.Literal) -> Expression:
     value = written.value
     if isinstance(value, int) and value not in INT64:
         binding.problem("Q007", "this number does not fit in 64 bits", written.span, "write it as a float: 1.0e30")
@@ -49,7 +49,7 @@ def _literal(binding: Binding, scope: Scope, written: ast.Literal) -> Expression
     return bound.Constant(value, type=of if value is None else of.present(), span=written.span)
 
 
-def _time(binding: Binding, scope: Scope, written: ast.TimeLiteral) -> Expression:
+def _time(binding: Binding, sight: Sight, written: ast.TimeLiteral) -> Expression:
     if written.type == "date":
         try:
             return bound.Constant(date.fromisoformat(written.text), type=DATE.present(), span=written.span)
@@ -64,7 +64,7 @@ def _time(binding: Binding, scope: Scope, written: ast.TimeLiteral) -> Expressio
     return bound.Constant(instant(read), type=DATETIME.present(), span=written.span)
 
 
-def _parameter(binding: Binding, scope: Scope, written: ast.Parameter) -> Expression:
+def _parameter(binding: Binding, sight: Sight, written: ast.Parameter) -> Expression:
     scalar, listed = written.type.removesuffix("[]"), written.type.endswith("[]")
     named = _PARAMETER_TYPES.get(scalar, scalar) + ("[]" if listed else "")
     if written.type and named not in TYPES:
@@ -84,18 +84,18 @@ def _parameter(binding: Binding, scope: Scope, written: ast.Parameter) -> Expres
     return bound.Parameter(written.name, type=of, span=written.span)
 
 
-def _name(binding: Binding, scope: Scope, written: ast.Name) -> Expression:
-    return bound.local(binding.named(written, scope), written.span)
+def _name(binding: Binding, sight: Sight, written: ast.Name) -> Expression:
+    return bound.local(binding.named(written, sight), written.span)
 
 
 # Access
 
 
-def _property(binding: Binding, scope: Scope, written: ast.Property) -> Expression:
+def _property(binding: Binding, sight: Sight, written: ast.Property) -> Expression:
     inner = written.of
     if isinstance(inner, ast.Call) and inner.name.lower() == "score":
-        return _score(binding, scope, inner, written.name, written.span)
-    of = bind_expression(binding, scope, inner)
+        return _score(binding, sight, inner, written.name, written.span)
+    of = bind_expression(binding, sight, inner)
     place = Span(written.span.line, written.span.column, written.span.length, written.span.start)
     if (end := written.span.end) and written.span.length > len(written.name):
         shift = written.span.length - len(written.name)
@@ -110,18 +110,18 @@ def _property(binding: Binding, scope: Scope, written: ast.Property) -> Expressi
     return bound.Property(of, written.name, type=of_type, span=written.span)
 
 
-def _index(binding: Binding, scope: Scope, written: ast.Index) -> Expression:
-    of, at = bind_expression(binding, scope, written.of), bind_expression(binding, scope, written.at)
+def _index(binding: Binding, sight: Sight, written: ast.Index) -> Expression:
+    of, at = bind_expression(binding, sight, written.of), bind_expression(binding, sight, written.at)
     check_operand(binding, "[…]", of, "list|map|entity")
     check_operand(binding, "[…]", at, "integer" if of.type.name == "list" else "integer|string")
     member = (of.type.member or ANY).optional() if of.type.name == "list" else ANY
     return bound.Index(of, at, type=member, span=written.span)
 
 
-def _slice(binding: Binding, scope: Scope, written: ast.Slice) -> Expression:
-    of = bind_expression(binding, scope, written.of)
+def _slice(binding: Binding, sight: Sight, written: ast.Slice) -> Expression:
+    of = bind_expression(binding, sight, written.of)
     check_operand(binding, "[…..…]", of, "list")
-    ends = [None if each is None else bind_expression(binding, scope, each) for each in (written.first, written.last)]
+    ends = [None if each is None else bind_expression(binding, sight, each) for each in (written.first, written.last)]
     for each in ends:
         if each is not None:
             check_operand(binding, "[…..…]", each, "integer")
@@ -129,8 +129,8 @@ def _slice(binding: Binding, scope: Scope, written: ast.Slice) -> Expression:
     return bound.Slice(of, *ends, type=nullable, span=written.span)
 
 
-def _labelled(binding: Binding, scope: Scope, written: ast.Labelled) -> Expression:
-    of = bind_expression(binding, scope, written.of)
+def _labelled(binding: Binding, sight: Sight, written: ast.Labelled) -> Expression:
+    of = bind_expression(binding, sight, written.of)
     check_operand(binding, ":", of, "entity")
     if of.type.name == "relation":
         check_relation_kinds(binding, written.labels)
@@ -142,13 +142,13 @@ def _labelled(binding: Binding, scope: Scope, written: ast.Labelled) -> Expressi
 # Calls
 
 
-def _call(binding: Binding, scope: Scope, written: ast.Call) -> Expression:
+def _call(binding: Binding, sight: Sight, written: ast.Call) -> Expression:
     name = written.name.lower()
     if name in SCORES:
-        return _score(binding, scope, written, SCORES[name], written.span)
+        return _score(binding, sight, written, SCORES[name], written.span)
     if name in AGGREGATES:
-        return _aggregate(binding, scope, written)
-    arguments = tuple(bind_expression(binding, scope, each) for each in written.arguments)
+        return _aggregate(binding, sight, written)
+    arguments = tuple(bind_expression(binding, sight, each) for each in written.arguments)
     function = FUNCTIONS.get(name)
     if function is None:
         known = [each.name for each in FUNCTIONS.values()] + [each.name for each in AGGREGATES.values()] + [*SCORES]
@@ -167,14 +167,14 @@ def _called(binding: Binding, function: Function, arguments: tuple[Expression, .
     return bound.Call(function.name, arguments, type=of, span=span)
 
 
-def _score(binding: Binding, scope: Scope, written: ast.Call, part: str, span: Span) -> Expression:
+def _score(binding: Binding, sight: Sight, written: ast.Call, part: str, span: Span) -> Expression:
     """What a search said of a variable: in all, or one signal alone."""
     argument = written.arguments[0] if len(written.arguments) == 1 else None
     if not isinstance(argument, ast.Name):
         binding.problem("Q206", f"`{written.name}` takes the variable of a SEARCH", span, f"{written.name}(m)")
         return bound.Constant(None, type=FLOAT, span=span)
-    variable = binding.named(argument, scope)
-    score = scope.scores.get(variable)
+    variable = binding.named(argument, sight)
+    score = sight.scores.get(variable)
     if part not in SCORE_PARTS:
         hint = nearest(part, SCORE_PARTS) or f"one of {', '.join(SCORE_PARTS)}"
         binding.problem("Q102", f"a score has no part `{part}`", span, hint)
@@ -187,7 +187,7 @@ def _score(binding: Binding, scope: Scope, written: ast.Call, part: str, span: S
     return bound.Property(bound.local(score, span), part, type=SCORE_PARTS[part], span=span)
 
 
-def _aggregate(binding: Binding, scope: Scope, written: ast.Call) -> Expression:
+def _aggregate(binding: Binding, sight: Sight, written: ast.Call) -> Expression:
     function = AGGREGATES[written.name.lower()]
     if not binding.aggregates:
         message = f"`{function.name}` stands for a whole group, and has no place here"
@@ -197,13 +197,13 @@ def _aggregate(binding: Binding, scope: Scope, written: ast.Call) -> Expression:
         binding.problem("Q206", message, written.span, function.signature())
         return bound.Constant(None, type=ANY, span=written.span)
     with binding.aggregating(False):
-        operand = bind_expression(binding, scope, written.arguments[0])
+        operand = bind_expression(binding, sight, written.arguments[0])
     check_operand(binding, function.name, operand, function.takes)
     of = function.type(operand.type)
     return bound.Aggregated(function.name, operand, written.distinct, type=of, span=written.span)
 
 
-def _count_all(binding: Binding, scope: Scope, written: ast.CountAll) -> Expression:
+def _count_all(binding: Binding, sight: Sight, written: ast.CountAll) -> Expression:
     if not binding.aggregates:
         message = "`count(*)` stands for a whole group, and has no place here"
         binding.problem("Q301", message, written.span, "WITH count(*) AS n first, then use n")
@@ -213,8 +213,8 @@ def _count_all(binding: Binding, scope: Scope, written: ast.CountAll) -> Express
 # Operators
 
 
-def _unary(binding: Binding, scope: Scope, written: ast.Unary) -> Expression:
-    operand = bind_expression(binding, scope, written.operand)
+def _unary(binding: Binding, sight: Sight, written: ast.Unary) -> Expression:
+    operand = bind_expression(binding, sight, written.operand)
     match written.operator:
         case "NOT":
             check_operand(binding, "NOT", operand, "boolean")
@@ -231,8 +231,8 @@ def _sound(operand: Expression, wanted: str) -> bool:
     return operand.type.name in ("any", "null", "integer", "float") or wanted != "number"
 
 
-def _binary(binding: Binding, scope: Scope, written: ast.Binary) -> Expression:
-    left, right = bind_expression(binding, scope, written.left), bind_expression(binding, scope, written.right)
+def _binary(binding: Binding, sight: Sight, written: ast.Binary) -> Expression:
+    left, right = bind_expression(binding, sight, written.left), bind_expression(binding, sight, written.right)
     if written.operator == "IN":
         member = right.type.member
         if member and member.name in ("date", "datetime") and left.type.name == "string":
@@ -240,16 +240,16 @@ def _binary(binding: Binding, scope: Scope, written: ast.Binary) -> Expression:
     return _called(binding, OPERATORS[written.operator], (left, right), written.span)
 
 
-def _joined(binding: Binding, scope: Scope, written: ast.Joined) -> Expression:
-    operands = tuple(bind_expression(binding, scope, each) for each in written.operands)
+def _joined(binding: Binding, sight: Sight, written: ast.Joined) -> Expression:
+    operands = tuple(bind_expression(binding, sight, each) for each in written.operands)
     for each in operands:
         check_operand(binding, written.operator, each, "boolean")
     return bound.Joined(written.operator, operands, type=truth(*(each.type for each in operands)), span=written.span)
 
 
-def _compared(binding: Binding, scope: Scope, written: ast.Compared) -> Expression:
+def _compared(binding: Binding, sight: Sight, written: ast.Compared) -> Expression:
     """`a < b < c` is `a < b AND b < c`."""
-    operands = [bind_expression(binding, scope, each) for each in written.operands]
+    operands = [bind_expression(binding, sight, each) for each in written.operands]
     found = []
     for place, operator in enumerate(written.operators):
         left, right = comparable(binding, operands[place], operands[place + 1])
@@ -259,11 +259,11 @@ def _compared(binding: Binding, scope: Scope, written: ast.Compared) -> Expressi
     return found[0] if len(found) == 1 else bound.Joined("AND", tuple(found), type=BOOLEAN, span=written.span)
 
 
-def _case(binding: Binding, scope: Scope, written: ast.Case) -> Expression:
-    subject = bind_expression(binding, scope, written.subject) if written.subject is not None else None
+def _case(binding: Binding, sight: Sight, written: ast.Case) -> Expression:
+    subject = bind_expression(binding, sight, written.subject) if written.subject is not None else None
     branches = []
     for branch in written.branches:
-        whens = [bind_expression(binding, scope, each) for each in branch.when]
+        whens = [bind_expression(binding, sight, each) for each in branch.when]
         if subject is None:
             for each in whens:
                 check_operand(binding, "WHEN", each, "boolean")
@@ -271,8 +271,8 @@ def _case(binding: Binding, scope: Scope, written: ast.Case) -> Expression:
             pairs = [comparable(binding, subject, each) for each in whens]
             whens = [bound.Compared("=", *pair, type=BOOLEAN, span=pair[1].span) for pair in pairs]
         when = whens[0] if len(whens) == 1 else bound.Joined("OR", tuple(whens), type=BOOLEAN, span=branch.span)
-        branches.append((when, bind_expression(binding, scope, branch.then)))
-    otherwise = bind_expression(binding, scope, written.otherwise) if written.otherwise is not None else None
+        branches.append((when, bind_expression(binding, sight, branch.then)))
+    otherwise = bind_expression(binding, sight, written.otherwise) if written.otherwise is not None else None
     of = common([then.type for _, then in branches] + ([otherwise.type] if otherwise else [NULL]))
     return bound.Case(tuple(branches), otherwise, type=of, span=written.span)
 
@@ -280,45 +280,45 @@ def _case(binding: Binding, scope: Scope, written: ast.Case) -> Expression:
 # Lists and maps
 
 
-def _list(binding: Binding, scope: Scope, written: ast.ListOf) -> Expression:
-    members = tuple(bind_expression(binding, scope, each) for each in written.members)
+def _list(binding: Binding, sight: Sight, written: ast.ListOf) -> Expression:
+    members = tuple(bind_expression(binding, sight, each) for each in written.members)
     member = common(each.type for each in members) if members else ANY
     return bound.ListOf(members, type=list_of(member).present(), span=written.span)
 
 
-def _map(binding: Binding, scope: Scope, written: ast.MapOf) -> Expression:
-    entries = tuple((name, bind_expression(binding, scope, each)) for name, each in written.entries)
+def _map(binding: Binding, sight: Sight, written: ast.MapOf) -> Expression:
+    entries = tuple((name, bind_expression(binding, sight, each)) for name, each in written.entries)
     return bound.MapOf(entries, type=MAP.present(), span=written.span)
 
 
-def _map_projection(binding: Binding, scope: Scope, written: ast.MapProjection) -> Expression:
-    of = bind_expression(binding, scope, written.of)
+def _map_projection(binding: Binding, sight: Sight, written: ast.MapProjection) -> Expression:
+    of = bind_expression(binding, sight, written.of)
     check_operand(binding, "{ }", of, "map|entity")
     entries = []
     for name, each in written.entries:
         if each is not None:
-            entries.append((name, bind_expression(binding, scope, each)))
+            entries.append((name, bind_expression(binding, sight, each)))
         elif name != "*":
             taken = ast.Property(written.of, name, span=written.span)
-            entries.append((name, bind_expression(binding, scope, taken)))
+            entries.append((name, bind_expression(binding, sight, taken)))
     whole = any(name == "*" and each is None for name, each in written.entries)
     of_type = MAP if of.type.nullable else MAP.present()
     return bound.Projected(of, whole, tuple(entries), type=of_type, span=written.span)
 
 
 def _members(
-    binding: Binding, scope: Scope, name: ast.Name, source: ast.Expression
+    binding: Binding, sight: Sight, name: ast.Name, source: ast.Expression
 ) -> tuple[Expression, bound.Variable]:
-    given = bind_expression(binding, scope, source)
+    given = bind_expression(binding, sight, source)
     check_operand(binding, "IN", given, "list")
     variable = binding.variable(name.name, (given.type.member or ANY).optional())
     binding.members.add(variable)
     return given, variable
 
 
-def _comprehension(binding: Binding, scope: Scope, written: ast.Comprehension) -> Expression:
-    source, variable = _members(binding, scope, written.variable, written.source)
-    inner = scope.plus(variable)
+def _comprehension(binding: Binding, sight: Sight, written: ast.Comprehension) -> Expression:
+    source, variable = _members(binding, sight, written.variable, written.source)
+    inner = sight.plus(variable)
     where = bind_condition(binding, inner, written.where) if written.where is not None else None
     with binding.aggregating(False):
         each = bind_expression(binding, inner, written.each) if written.each is not None else None
@@ -327,19 +327,19 @@ def _comprehension(binding: Binding, scope: Scope, written: ast.Comprehension) -
     return bound.Comprehension(variable, source, where, each, type=of, span=written.span)
 
 
-def _quantified(binding: Binding, scope: Scope, written: ast.Quantified) -> Expression:
-    source, variable = _members(binding, scope, written.variable, written.source)
-    where = bind_condition(binding, scope.plus(variable), written.where)
+def _quantified(binding: Binding, sight: Sight, written: ast.Quantified) -> Expression:
+    source, variable = _members(binding, sight, written.variable, written.source)
+    where = bind_condition(binding, sight.plus(variable), written.where)
     return bound.Quantified(written.quantifier, variable, source, where, type=BOOLEAN, span=written.span)
 
 
-def _reduce(binding: Binding, scope: Scope, written: ast.Reduce) -> Expression:
-    start = bind_expression(binding, scope, written.start)
-    source, variable = _members(binding, scope, written.variable, written.source)
+def _reduce(binding: Binding, sight: Sight, written: ast.Reduce) -> Expression:
+    start = bind_expression(binding, sight, written.start)
+    source, variable = _members(binding, sight, written.variable, written.source)
     total = binding.variable(written.total.name, ANY)
     binding.members.add(total)
     with binding.aggregating(False):
-        step = bind_expression(binding, scope.plus(total, variable), written.step)
+        step = bind_expression(binding, sight.plus(total, variable), written.step)
     return bound.Reduce(total, start, variable, source, step, type=ANY, span=written.span)
 
 

@@ -13,7 +13,7 @@ from memql.bind.names import (
     property_type,
     relation_kinds_of,
 )
-from memql.binding import Binding, Scope
+from memql.binding import Binding, Sight
 from memql.bound import Expression, Variable
 from memql.typecheck import comparable
 from memql.types import BOOLEAN, INTEGER, NODE, Type, declared, list_of
@@ -23,7 +23,7 @@ from memql.types import BOOLEAN, INTEGER, NODE, Type, declared, list_of
 class _Pattern:
     """A pattern as it is being bound."""
 
-    scope: Scope
+    sight: Sight
     known: set[Variable] = field(default_factory=set)
     fresh: set[Variable] = field(default_factory=set)
     """Nodes that it binds itself."""
@@ -36,21 +36,21 @@ class _Pattern:
 
 def bind_pattern(
     binding: Binding,
-    scope: Scope,
+    sight: Sight,
     paths: Sequence[ast.PathPattern],
     where: ast.Expression | None,
     *,
     optional: bool,
-) -> tuple[bound.Pattern, Scope]:
+) -> tuple[bound.Pattern, Sight]:
     """The pattern, and the variables in sight behind it. First come all variables, then what is asked of them, which
     may refer to any."""
-    made = _Pattern(scope)
+    made = _Pattern(sight)
     described: list[tuple[ast.NodePattern | ast.RelationPattern, Variable]] = []
     for path in paths:
         described += _path(binding, made, path, optional)
     conditions: list[Expression] = []
     for written, variable in described:
-        found = _asked(binding, made.scope, written, variable)
+        found = _asked(binding, made.sight, written, variable)
         hop = next((hop for hop in made.hops if hop.one == variable), None)
         if hop is not None and found:
             made.hops[made.hops.index(hop)] = bound.Hop(
@@ -59,10 +59,10 @@ def bind_pattern(
         elif hop is None:
             conditions += found
     if where is not None:
-        conditions += bound.conjuncts(bind_condition(binding, made.scope, where))
+        conditions += bound.conjuncts(bind_condition(binding, made.sight, where))
     nodes = tuple(dict.fromkeys(made.nodes))
     pattern = bound.Pattern(nodes, tuple(made.hops), tuple(made.paths), tuple(conditions), frozenset(made.known))
-    return pattern, made.scope
+    return pattern, made.sight
 
 
 def _path(
@@ -86,7 +86,7 @@ def _path(
 def _node(binding: Binding, made: _Pattern, node: ast.NodePattern, optional: bool) -> Variable:
     if node.labels is not None:
         check_labels(binding, node.labels)
-    if node.variable and (known := made.scope.names.get(node.variable.name)):
+    if node.variable and (known := made.sight.names.get(node.variable.name)):
         if known.type.name not in ("node", "any", "null"):
             message = f"`{known.name}` is a {known.type}, and cannot be a node"
             binding.problem("Q108", message, node.variable.span, "use another name")
@@ -97,7 +97,7 @@ def _node(binding: Binding, made: _Pattern, node: ast.NodePattern, optional: boo
     variable = binding.variable(node.variable.name if node.variable else "", of)
     made.fresh.add(variable)
     if node.variable:
-        made.scope = made.scope.plus(variable)
+        made.sight = made.sight.plus(variable)
     return variable
 
 
@@ -111,7 +111,7 @@ def _hop(
     of = Type("relation", optional, kinds=kinds)
     one = binding.variable("", of.present()) if relation.hops else None
     whole = list_of(of) if relation.hops else of
-    known = made.scope.names.get(relation.variable.name) if relation.variable else None
+    known = made.sight.names.get(relation.variable.name) if relation.variable else None
     if known is not None and relation.variable is not None and known.name not in made.own:
         fits = known.type.name in (whole.name, "any")
         if not fits or relation.hops:
@@ -129,16 +129,16 @@ def _hop(
 
 
 def _fresh(binding: Binding, made: _Pattern, name: ast.Name, of: Type, what: str) -> Variable:
-    if name.name in made.scope.names:
+    if name.name in made.sight.names:
         binding.problem("Q107", f"`{name.name}` is bound already", name.span, f"give this {what} a name of its own")
     variable = binding.variable(name.name, of)
-    made.scope = made.scope.plus(variable)
+    made.sight = made.sight.plus(variable)
     made.own.add(name.name)
     return variable
 
 
 def _asked(
-    binding: Binding, scope: Scope, pattern: ast.NodePattern | ast.RelationPattern, variable: Variable
+    binding: Binding, sight: Sight, pattern: ast.NodePattern | ast.RelationPattern, variable: Variable
 ) -> list[Expression]:
     """The conditions that the pattern puts on what it binds."""
     here = bound.local(variable, pattern.span)
@@ -151,11 +151,11 @@ def _asked(
         hint = f"write them out: {{id: ${pattern.properties.name}.id}}"
         binding.problem("Q501", "a map of properties as a parameter is not supported", pattern.properties.span, hint)
     elif pattern.properties is not None:
-        found += _equalities(binding, scope, pattern.properties, here)
+        found += _equalities(binding, sight, pattern.properties, here)
     if pattern.where is not None:
-        inner = scope
+        inner = sight
         if pattern.variable is not None and isinstance(pattern, ast.RelationPattern) and pattern.hops:
-            inner = scope.plus(Variable(variable.number, pattern.variable.name, variable.type))
+            inner = sight.plus(Variable(variable.number, pattern.variable.name, variable.type))
         found += bound.conjuncts(bind_condition(binding, inner, pattern.where))
     return found
 
@@ -165,11 +165,11 @@ def _is_fixed(binding: Binding, kinds: ast.Labels) -> bool:
     return plain_kinds(kinds) is not None or relation_kinds_of(binding, kinds) is not None
 
 
-def _equalities(binding: Binding, scope: Scope, properties: ast.MapOf, here: bound.Local) -> list[Expression]:
+def _equalities(binding: Binding, sight: Sight, properties: ast.MapOf, here: bound.Local) -> list[Expression]:
     found: list[Expression] = []
     for name, written in properties.entries:
         with binding.aggregating(False):
-            value = bind_expression(binding, scope, written)
+            value = bind_expression(binding, sight, written)
         of = property_type(binding, here.type, name, written.span)
         left: Expression = (
             bound.Figure(here, name, type=declared("float"), span=here.span)
@@ -201,10 +201,10 @@ def connected(pattern: bound.Pattern) -> bool:
     return len(groups) <= 1
 
 
-def _subpattern(binding: Binding, scope: Scope, written: ast.Subpattern) -> Expression:
+def _subpattern(binding: Binding, sight: Sight, written: ast.Subpattern) -> Expression:
     with binding.aggregating(False):
-        pattern, _ = bind_pattern(binding, scope, written.paths, written.where, optional=False)
-    unknown = [each for each in _named(written) if each not in scope.names] if written.bare else []
+        pattern, _ = bind_pattern(binding, sight, written.paths, written.where, optional=False)
+    unknown = [each for each in _named(written) if each not in sight.names] if written.bare else []
     if unknown:
         hint = f"leave its name out, or write EXISTS {{ … }} around the pattern to introduce `{unknown[0]}`"
         binding.problem("Q104", f"unknown variable `{unknown[0]}`", written.span, hint)

@@ -9,7 +9,7 @@ from typing import Any
 
 from memql import ast, bound
 from memql.bind.expressions import bind_condition, bind_expression
-from memql.binding import Binding, Scope
+from memql.binding import Binding, Sight
 from memql.bound import Aggregated, Expression, Variable
 from memql.errors import Span
 from memql.typecheck import check_count
@@ -51,16 +51,16 @@ class _Grouping:
 
 
 def bind_projection(
-    binding: Binding, scope: Scope, written: ast.Projection, where: ast.Expression | None, *, last: bool
-) -> tuple[bound.Project, Scope, tuple[Variable, ...]]:
+    binding: Binding, sight: Sight, written: ast.Projection, where: ast.Expression | None, *, last: bool
+) -> tuple[bound.Project, Sight, tuple[Variable, ...]]:
     """The projection, what is in sight behind it, and its columns."""
-    named = _named_items(binding, scope, written, last=last)
+    named = _named_items(binding, sight, written, last=last)
     grouped = any(_has_aggregate(expression) for _, expression in named)
     grouping = _Grouping()
     if grouped:
         grouping.keys = [(variable, each) for variable, each in named if not _has_aggregate(each)]
-    hidden = [(binding.variable(f"score({v.name})", scope.scores[old].type), bound.local(scope.scores[old]))
-              for v, old in _carried(named, scope)]  # fmt: skip
+    hidden = [(binding.variable(f"score({v.name})", sight.scores[old].type), bound.local(sight.scores[old]))
+              for v, old in _carried(named, sight)]  # fmt: skip
     if grouped:
         grouping.keys += hidden
         for variable, each in named:
@@ -68,9 +68,9 @@ def bind_projection(
                 grouping.aggregates.append((variable, each))
     items = [(variable, _over_group(binding, grouping, each) if grouped else each) for variable, each in named]
     columns = tuple(variable for variable, _ in items)
-    scores = dict(zip((v for v, _ in _carried(named, scope)), (v for v, _ in hidden), strict=True))
-    behind = Scope({variable.name: variable for variable in columns}, scores)
-    tail = _Tail(binding, scope, behind, named, grouping if grouped else None, written.distinct)
+    scores = dict(zip((v for v, _ in _carried(named, sight)), (v for v, _ in hidden), strict=True))
+    behind = Sight({variable.name: variable for variable in columns}, scores)
+    tail = _Tail(binding, sight, behind, named, grouping if grouped else None, written.distinct)
     order = tuple(bound.Sort(tail.bind(sort.expression), sort.descending) for sort in written.order)
     condition = tail.condition(where) if where is not None else None
     skip, limit = (
@@ -87,20 +87,20 @@ def bind_projection(
     )  # fmt: skip
 
 
-def _named_items(binding: Binding, scope: Scope, written: ast.Projection, *, last: bool) -> list[Item]:
+def _named_items(binding: Binding, sight: Sight, written: ast.Projection, *, last: bool) -> list[Item]:
     """Each column and what it is made of, as bound before grouping."""
     items: list[tuple[str, Expression, Span]] = []
     if written.star:
-        if not scope.names:
+        if not sight.names:
             binding.problem("Q305", "there is nothing that * could stand for", written.span, "name what to return")
-        items += [(name, bound.local(each, written.span), written.span) for name, each in scope.names.items()]
+        items += [(name, bound.local(each, written.span), written.span) for name, each in sorted(sight.names.items())]
     for item in written.items:
-        if _is_history(item, scope) and not last:
+        if _is_history(item, sight) and not last:
             hint = "ask AS OF each moment; GraphQL's `versions` lists all of them"
             binding.problem("Q501", "WITH HISTORY is not supported", item.span, f"instead: {hint}")
-            return [(binding.variable(name, each.type), bound.local(each)) for name, each in scope.names.items()]
+            return [(binding.variable(name, each.type), bound.local(each)) for name, each in sight.names.items()]
         with binding.aggregating(True):
-            expression = bind_expression(binding, scope, item.expression)
+            expression = bind_expression(binding, sight, item.expression)
         if item.alias is not None:
             name = item.alias.name
         elif isinstance(item.expression, ast.Name):
@@ -120,10 +120,10 @@ def _named_items(binding: Binding, scope: Scope, written: ast.Projection, *, las
     return found
 
 
-def _is_history(item: ast.Item, scope: Scope) -> bool:
+def _is_history(item: ast.Item, sight: Sight) -> bool:
     """`WITH HISTORY` asks for every version; but a variable may be called so."""
     named = item.expression
-    return isinstance(named, ast.Name) and named.name.upper() == "HISTORY" and named.name not in scope.names
+    return isinstance(named, ast.Name) and named.name.upper() == "HISTORY" and named.name not in sight.names
 
 
 def _as_written(binding: Binding, span: Span) -> str:
@@ -134,12 +134,12 @@ def _has_aggregate(expression: Expression) -> bool:
     return any(isinstance(part, Aggregated) for part in bound.walked(expression))
 
 
-def _carried(named: list[Item], scope: Scope) -> list[tuple[Variable, Variable]]:
+def _carried(named: list[Item], sight: Sight) -> list[tuple[Variable, Variable]]:
     """Each column that is a variable which SEARCH bound, and that one: its score goes with it."""
     return [
         (column, each.variable)
         for column, each in named
-        if isinstance(each, bound.Local) and each.variable in scope.scores
+        if isinstance(each, bound.Local) and each.variable in sight.scores
     ]
 
 
@@ -159,21 +159,21 @@ class _Tail:
     the same."""
 
     binding: Binding
-    before: Scope
-    behind: Scope
+    before: Sight
+    behind: Sight
     named: list[Item]
     grouping: _Grouping | None
     distinct: bool
 
     @property
-    def sight(self) -> Scope:
+    def sight(self) -> Sight:
         """Columns before variables. A column that only is a variable stays that one while rows are still the same."""
         columns = dict(self.behind.names)
         if self.grouping is None and not self.distinct:
             for variable, each in self.named:
                 if isinstance(each, bound.Local) and each.variable.name == variable.name:
                     columns[variable.name] = each.variable
-        return Scope({**self.before.names, **columns}, {**self.before.scores, **self.behind.scores})
+        return Sight({**self.before.names, **columns}, {**self.before.scores, **self.behind.scores})
 
     def bind(self, written: ast.Expression) -> Expression:
         with self.binding.aggregating(self.grouping is not None):
@@ -224,7 +224,7 @@ def constant(binding: Binding, what: str, written: ast.Expression) -> Expression
         message = f"{what} cannot depend on a row"
         binding.problem("Q308", message, named.span, f"use a number or a parameter; `{named.name}` is a variable")
         return bound.Constant(None, type=ANY, span=written.span)
-    return bind_expression(binding, Scope(), written)
+    return bind_expression(binding, Sight(), written)
 
 
 def _first_name(written: Any) -> ast.Name | None:
