@@ -110,6 +110,7 @@ async def find(info: Told, input_: Search, first: First = 10, after: After = Non
 
     def ask(answer: Answer) -> SearchConnection:
         asked = (input_.text, tuple(input_.kinds or KINDS), repr(input_.where), repr(input_.as_of), input_.valid_at)
+        answer.needs(answer.page_limit(first), None)
         ranking, start = _ranked(answer, info.context, input_, asked, cursor)
         return _page(answer, ranking, start, first, zlib.crc32(repr(asked).encode()), cursor is not None, wants)
 
@@ -136,7 +137,8 @@ def _ranked(
         if answer.refusal:
             return _NOTHING, 0
         ranking = answer.needs(search(reader, question(input_.text), keep), _NOTHING)
-        context.rankings.keep(name, ranking)
+        if answer.refusal is None:
+            context.rankings.keep(name, ranking)
     if after is None:
         return ranking, 0
     (places,) = np.nonzero(ranking.denses == after.row)
@@ -146,7 +148,6 @@ def _ranked(
 def _page(
     answer: Answer, ranking: Ranking, start: int, first: int, asked: int, after: bool, wants: Sequence[Want]
 ) -> SearchConnection:
-    answer.needs(answer.page_limit(first), None)
     ahead = [] if answer.refusal else list(islice(_shown(answer, ranking, start), first + 1))
     places, reader, edge_wants = ahead[:first], answer.reader, inside(wants, "edges")
     states = reader.items(ranking.denses[places].tolist())
