@@ -91,26 +91,41 @@ def built() -> bytes:
     made: Any = lark.Lark(text.decode(), start=list(STARTS), **options)
     table = made.parser.parser._parse_table
     written = {each.name: _symbol(each) for each in made.terminals}
-    numbers = {rule: number for number, rule in enumerate(made.rules)}
+    ordered = sorted(made.rules, key=lambda rule: (rule.origin.name, [each.name for each in rule.expansion]))
+    numbers = {rule: number for number, rule in enumerate(ordered)}
+    places = _numbered(table)
     symbols: dict[str, int] = {}
     rows: dict[str, int] = {}
     states = []
-    for state in range(len(table.states)):
+    for state in places:
         pairs: list[int] = []
         for name, (action, given) in sorted(table.states[state].items()):
             symbol = symbols.setdefault(written.get(name, name), len(symbols))
-            pairs += [symbol, given if action.name == "Shift" else -numbers[given] - 1]
+            pairs += [symbol, places[given] if action.name == "Shift" else -numbers[given] - 1]
         states.append(rows.setdefault(json.dumps(pairs), len(rows)))
     held = {
         "digest": _digest(text),
-        "starts": table.start_states,
-        "ends": table.end_states,
+        "starts": {start: places[table.start_states[start]] for start in STARTS},
+        "ends": {start: places[table.end_states[start]] for start in STARTS},
         "symbols": list(symbols),
         "states": states,
         "rows": [json.loads(row) for row in rows],
-        "rules": [_rule(rule) for rule in made.rules],
+        "rules": [_rule(rule) for rule in ordered],
     }
     return json.dumps(held, separators=(",", ":")).encode()
+
+
+def _numbered(table: Any) -> dict[int, int]:
+    """The states in the order in which they are met from the starts, so that one grammar has one form."""
+    places: dict[int, int] = {}
+    waiting = [table.start_states[start] for start in STARTS]
+    while waiting:
+        state = waiting.pop(0)
+        if state not in places:
+            places[state] = len(places)
+            moves = sorted(table.states[state].items())
+            waiting += [given for _, (action, given) in moves if action.name == "Shift"]
+    return places
 
 
 def _symbol(terminal: Any) -> str:
