@@ -67,7 +67,7 @@ def shown(settings: Settings, url: str) -> Iterator[str]:
     try:
         things = {thing["as"]: thing for thing in orjson.loads((examples / "questions.json").read_bytes())["try"]}
         yield from asyncio.run(_recorded(examples, url))
-        yield from _tried(things, ["--tenant", TENANT, *_place(settings)])
+        yield from _tried(things, _place(settings), url)
         body = orjson.dumps({"query": GRAPHQL, "variables": {"text": things["search"]["question"]}}).decode()
         said = f"-H 'content-type: application/json' -H 'x-memql-tenant: {TENANT}' -d {shlex.quote(body)}"
         yield f"The first one in GraphQL:\n\n  curl -s {url}/graphql {said}\n"
@@ -110,22 +110,22 @@ def _lines(file: Path) -> Iterator[Line]:
 # Three things to try
 
 
-def _tried(things: dict[str, Any], options: Sequence[str]) -> Iterator[str]:
+def _tried(things: dict[str, Any], place: Sequence[str], url: str) -> Iterator[str]:
     """Each as a command to paste, with what it answers here and now."""
     question = things["search"]["question"]
     yield "\nThree things to try, and what they answer:\n"
     for name, words in (
         ("search", ["recall", question, "--first", "3"]),
         ("memql", ["query", things["memql"]["query"].replace("\n", " ")]),
-        ("walk", ["show", _first(question, options)]),
+        ("walk", ["show", _first(question, url)]),
     ):
-        command = " ".join([_program(), *map(quoted, [*words, *options])])
-        yield f"{things[name]['say']}\n\n  {command}\n\n{_indented(_answer([*words, *options]))}\n"
+        command = " ".join([_program(), *map(quoted, [*words, "--tenant", TENANT, *place])])
+        yield f"{things[name]['say']}\n\n  {command}\n\n{_indented(_answer(words, url))}\n"
 
 
-def _first(question: str, options: Sequence[str]) -> str:
+def _first(question: str, url: str) -> str:
     """The id of what is found first."""
-    hits = orjson.loads(_answer(["recall", question, "--first", "1", "--format", "json", *options]))["hits"]
+    hits = orjson.loads(_answer(["recall", question, "--first", "1", "--format", "json"], url))["hits"]
     if not hits:
         raise Unanswered("nothing was found")
     return str(hits[0]["id"])
@@ -149,11 +149,12 @@ def _place(settings: Settings) -> list[str]:
     return [] if settings.data == Settings().data else ["--data", str(settings.data)]
 
 
-def _answer(words: Sequence[str]) -> str:
-    """What the command prints, asked as anybody asks: by a process of its own."""
+def _answer(words: Sequence[str], url: str) -> str:
+    """What the command prints, asked as anybody asks, by a process of its own. Told where this server is: it must not
+    open the directory by itself when the server has just been stopped."""
     width = {"COLUMNS": str(shutil.get_terminal_size().columns - len(INDENT))} if sys.stdout.isatty() else {}
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "server.cli", *words],
+        [sys.executable, "-P", "-m", "server.cli", *words, "--tenant", TENANT, "--url", url],
         env=os.environ | width, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ANSWER_SECONDS,
         check=False,
     )  # fmt: skip
