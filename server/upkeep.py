@@ -39,7 +39,8 @@ def verify(
     others: Others = None,
     form: Format = "table",
 ) -> None:
-    """Read every record of the journals, and say whether each is as it was written. Changes nothing.
+    """Read every record of the journals, and say whether each is as it was
+    written. Changes nothing.
 
     Where one is not, its position is named: see [bold]memql recover[/bold].
 
@@ -89,10 +90,12 @@ def recover(
 ) -> None:
     """Go on with a damaged journal, without the records that can't be read.
 
-    Says what will be lost, and does it only with [bold]--accept-loss[/bold]: then the damaged files are kept as
-    evidence, lost positions are never given again, and that a person accepted the loss is itself recorded.
+    Says what will be lost, and does it only with [bold]--accept-loss[/bold]:
+    then the damaged files are kept as evidence, lost positions are never given
+    again, and that a person accepted the loss is itself recorded.
 
-    Exit codes: 0 sound, or gone on · 1 could not look · 3 damaged, and nothing was changed.
+    Exit codes: 0 sound, or gone on · 1 could not look · 3 damaged, and nothing
+    was changed.
 
     [bold]memql recover --tenant team[/bold]
     """
@@ -136,9 +139,11 @@ def rebuild(
     data: Data = None,
     others: Others = None,
 ) -> None:
-    """Throw stores away and make them anew from the journal. Nothing that was written can be lost by it.
+    """Throw stores away and make them anew from the journal. Nothing that was
+    written can be lost by it.
 
-    Exit codes: 0 they show all that was written · 1 one could not be made · 3 a journal is damaged.
+    Exit codes: 0 they show all that was written · 1 one could not be made · 3 a
+    journal is damaged.
 
     [bold]memql rebuild texts --tenant team[/bold]
     """
@@ -175,7 +180,8 @@ def _rebuild(tenants: "Tenants", name: str, stores: "list[Store]") -> None:
 
 @tenants_app.command("list")
 def list_tenants(config: Config = None, data: Data = None, others: Others = None, form: Format = "table") -> None:
-    """Print every tenant: the last position it acknowledged, and its bytes on disk. A server may run.
+    """Print every tenant: the last position it acknowledged, and its bytes on
+    disk. A server may run.
 
     [bold]memql tenants list --format csv[/bold]
     """
@@ -199,7 +205,8 @@ def delete_tenant(
     data: Data = None,
     others: Others = None,
 ) -> None:
-    """Delete a tenant: its journal, its stores, its evidence. There is no way back.
+    """Delete a tenant: its journal, its stores, its evidence. There is no way
+    back.
 
     [bold]memql tenants delete demo --yes[/bold]
     """
