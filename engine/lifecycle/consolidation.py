@@ -161,7 +161,7 @@ class Consolidation:
                     return
                 self._since = None
             try:
-                self._at_hand = ()
+                self._at_hand, self._at_it = (), True
                 self._at_it = self._batch()
                 self._go_on("")
             except _Stopped as stopped:
@@ -254,7 +254,7 @@ class Consolidation:
         if _passes(vectors) or len(events) == 1:
             if _passes(vectors):
                 raise _Stopped(vectors.problems[0].message)
-            log.warning("event not embedded", event=events[0].id, problem=str(vectors))
+            log.warning("event not embedded", id=events[0].id, problem=str(vectors))
             return [None]
         return [embedding for event in events for embedding in self._embedded([event])]
 
@@ -289,7 +289,7 @@ class Consolidation:
                 if self._tries[event.id] < _TRIES:
                     self._knowledge.forget_last([step.event for step in steps])
                     return event
-                log.error("event not remembered", event=event.id, problem=str(answer))
+                log.error("event not remembered", id=event.id, problem=str(answer))
                 flags[event.id] = Noise.REFUSED
         return None
 

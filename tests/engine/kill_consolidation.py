@@ -46,22 +46,21 @@ def embedder() -> Embedder:
     return WordHashes() if isinstance(found, Refusal) else found
 
 
-def opened(directory: Path, batch: int, *, consolidate: bool) -> Tenant:
+def opened(directory: Path, batch: int, model: Embedder | None, *, consolidate: bool) -> Tenant:
     limits = Limits(
         consolidation_events=batch, consolidation_gather_ms=batch % 7, wait_ms=PATIENCE * 1000,
         seal_records=60, text_commit_ms=20, graph_gather_ms=5,
     )  # fmt: skip
     tenant = Tenant.open(
-        "trial", directory, clock=SystemClock(), limits=limits, embedder=embedder(), consolidate=consolidate
+        "trial", directory, clock=SystemClock(), limits=limits, embedder=model, consolidate=consolidate
     )
     assert isinstance(tenant, Tenant), tenant
     return tenant
 
 
-def work(directory: Path, events: int, batch: int) -> None:
+def work(directory: Path, events: int, batch: int, model: Embedder) -> None:
     """Takes in what is not there yet, and waits until all of it is consolidated."""
-    tenant = opened(directory, batch, consolidate=True)
-    say("opened")
+    tenant = opened(directory, batch, model, consolidate=True)
     for number, (command, by) in enumerate(conversation(events)):
         answer = tenant.write_now(command, by, f"conversation {number}")
         assert isinstance(answer, Receipt), answer
@@ -75,7 +74,7 @@ def picture(directory: Path) -> dict[str, Any]:
     found = verify(directory)
     assert found.sound, found
     assert found.index_fits
-    tenant = opened(directory, 1, consolidate=False)
+    tenant = opened(directory, 1, None, consolidate=False)
     try:
         assert tenant.settled(PATIENCE), tenant.statuses()
         seen = tenant.read_now(_seen, ADMIN, valid_at=None)
@@ -168,7 +167,7 @@ def run(
     problems: list[str] = []
     kills = 0
     with tempfile.TemporaryDirectory(prefix="kill-") as folder:
-        work(Path(folder), events, 128)
+        work(Path(folder), events, 128, embedder())
         expected = picture(Path(folder))
     for number in range(trials):
         directory = Path(tempfile.mkdtemp(prefix="kill-"))
@@ -203,7 +202,8 @@ def main() -> int:
         wrapper_class=structlog.make_filtering_bound_logger(40),
     )
     if given.child:
-        work(given.child, given.events, given.batch)
+        say("begins")
+        work(given.child, given.events, given.batch, embedder())
         return 0
     say(f"seed {given.seed}, embedder {embedder().model}")
     kills, expected, problems = run(given.trials, given.seed, events=given.events)
