@@ -145,6 +145,27 @@ def test_equal_vectors_come_by_dense_id(tmp_path: Path) -> None:
     assert found(store.search("m", chance(1, 37, seed=2)[0], keep=None, limit=7)) == [1, 2, 3, 4, 5, 6, 7]
 
 
+@pytest.mark.parametrize("memory", [1 << 28, 0])
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_what_is_alike_is_found_for_many_at_once(tmp_path: Path, memory: int, share: float) -> None:
+    """Over a bound, the highest first and of equal ones the newest; the same for each query as for it alone."""
+    matrix = np.repeat(clusters(300, 24, of=9), 2, axis=0)
+    store = opened(tmp_path, memory)
+    store.apply(journal(*rows(1, matrix)))
+    store.seal()
+    keep = np.random.default_rng(3).random(len(matrix) + 1) < share
+    unit = (matrix / np.linalg.norm(matrix.astype(float), axis=1, keepdims=True)).astype(np.float32)
+    together = store.alike("m", unit[:40], keep=keep, least=0.5, limit=5)
+    for query, (denses, scores) in zip(unit[:40], together, strict=True):
+        cosines = np.round(unit.astype(np.float64) @ query.astype(np.float64), 4)
+        fitting = [dense for dense in range(1, len(matrix) + 1) if keep[dense] and cosines[dense - 1] > 0.5]
+        assert denses.tolist() == sorted(fitting, key=lambda dense: (-cosines[dense - 1], -dense))[:5]
+        np.testing.assert_allclose(scores, cosines[denses - 1], atol=1e-6)
+        ((alone, same),) = store.alike("m", query[None], keep=keep, least=0.5, limit=5)
+        assert (alone.tolist(), same.tolist()) == (denses.tolist(), scores.tolist())
+    assert [len(denses) for denses, _ in store.alike("other", unit[:2], keep=None, least=0.5, limit=5)] == [0, 0]
+
+
 def test_a_row_born_after_the_mask_is_not_in_it(tmp_path: Path) -> None:
     store = opened(tmp_path)
     store.apply(journal(*rows(1, np.ones((5, 2), np.float32))))
