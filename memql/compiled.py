@@ -8,7 +8,7 @@ from memql import ast, bound, plan
 from memql.bind import bind
 from memql.bound import Variable
 from memql.catalog import Catalog
-from memql.errors import Problem, Refusal
+from memql.errors import Problem, Reason, Refusal
 from memql.lower import lower
 from memql.parse import parse
 from memql.rules import RULES, improved
@@ -70,7 +70,16 @@ def compile_query(
     statement = parse(text)
     if isinstance(statement, Refusal):
         return statement
-    query = bind(statement, catalog, text)
-    if isinstance(query, Refusal):
-        return query
-    return Compiled(text, statement, query, improved(lower(query), rules), query.parts[0].columns)
+    try:
+        query = bind(statement, catalog, text)
+        if isinstance(query, Refusal):
+            return query
+        return Compiled(text, statement, query, improved(lower(query), rules), query.parts[0].columns)
+    except RecursionError:
+        return too_deep()
+
+
+def too_deep() -> Refusal:
+    """Each limit alone was kept, and yet Python's stack is at its end."""
+    problem = Problem("Q401", "the query is nested too deep", hint="name parts of it with WITH")
+    return Refusal(Reason.LIMIT, (problem,))

@@ -22,6 +22,10 @@ Places: TypeAlias = Mapping[Variable, int]
 Meaning: TypeAlias = Callable[[Row], Datum]
 
 
+OWED = 1_000
+"""Members of lists between two looks at what a query may use."""
+
+
 class Failed(Exception):
     """An expression that has no value, with its place in the query."""
 
@@ -67,9 +71,14 @@ def property_of(value: Datum, name: str) -> Datum:
 class Evaluator:
     """Makes functions of expressions. `parameters` have the types that the query asks for."""
 
-    def __init__(self, world: World, parameters: Mapping[str, Datum]) -> None:
+    def __init__(
+        self, world: World, parameters: Mapping[str, Datum], spend: Callable[[int], None] = lambda members: None
+    ) -> None:
         self.world = world
         self.parameters = parameters
+        self._spend = spend
+        """Told how many members of lists were gone through, every thousand or so; may raise to stop."""
+        self._owed = 0
 
     def meaning(self, expression: Expression, places: Places) -> Meaning:
         """The function that gives the expression's value for a row."""
@@ -298,6 +307,10 @@ class Evaluator:
             value = meaning(row)
             if value is not None and not isinstance(value, list):
                 raise failed(Unanswerable("Q213", f"`IN` takes a list, not {shown(value)}"), source.span)
+            self._owed += len(value) if value else 0
+            if self._owed >= OWED:
+                owed, self._owed = self._owed, 0
+                self._spend(owed)
             return value
 
         return run

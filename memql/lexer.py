@@ -49,6 +49,25 @@ _TOKEN = re.compile(
       | (?P<SYMBOL>\.\.|<>|<=|>=|=~|\|\||[-+*/%^=<>!&|:;,.(){}\[\]])""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
+_OPERAND_ENDS = frozenset(
+    (
+        "IDENT",
+        "QUOTED",
+        "PARAMETER",
+        "STRING",
+        "EMPTY",
+        "END",
+        "NULL",
+        "TRUE",
+        "FALSE",
+        "INT",
+        "FLOAT",
+        "TIME",
+        ")",
+        "]",
+        "}",
+    )
+)
 _BRACE = re.compile(r"\s*\{")
 _OPEN = {"(": ")", "[": "]", "{": "}"}
 
@@ -213,6 +232,8 @@ def _is_comprehension(found: list[Token], closes: dict[int, int], place: int) ->
     """Whether a stroke in these brackets belongs to a list or a reduce, and not to the kinds of a relation."""
     before = found[place - 1] if place else None
     if found[place].type == "[":
+        if before is not None and before.type in _OPERAND_ENDS:
+            return False  # An index: `x[n]`.
         arrow = before is not None and before.type == "-" and place > 1 and found[place - 2].type in (")", "<")
         return not (arrow and found[closes[place] + 1].type == "-")
     return found[place].type == "(" and before is not None and before.text.lower() == "reduce"

@@ -10,6 +10,7 @@ from memql.ast import Direction
 from memql.bound import Expression, Variable
 from memql.catalog import RELATIONS
 from memql.plan import Operator
+from memql.types import BOOLEAN
 
 LASTING = frozenset(relation.name for relation in RELATIONS if relation.lasting)
 """Kinds of relation through which the far end is seen whatever became of it."""
@@ -66,7 +67,14 @@ def lower_pattern(source: Operator, pattern: bound.Pattern) -> Operator:
     made = expanded(source, pattern.nodes, pattern.hops, pattern.known)
     for path in pattern.paths:
         made = plan.Trace(made, path)
-    return filtered(made, pattern.conditions)
+    joined = {end for hop in pattern.hops for end in (hop.near, hop.far)}
+    # What an OPTIONAL MATCH did not find is no node, and matches nothing.
+    alone = tuple(_is_there(node) for node in pattern.nodes if node in pattern.known - joined and node.type.nullable)
+    return filtered(made, (*alone, *pattern.conditions))
+
+
+def _is_there(node: Variable) -> Expression:
+    return bound.Call("IS NOT NULL", (bound.local(node),), type=BOOLEAN.present())
 
 
 def expanded(

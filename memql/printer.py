@@ -280,7 +280,7 @@ _WRITERS: dict[type, Callable[[Any], tuple[int, str]]] = {
     ast.Property: lambda each: (11, f"{_expression(each.of, 11)}.{member(each.name)}"),
     ast.Index: lambda each: (11, f"{_expression(each.of, 11)}[{_expression(each.at, 0)}]"),
     ast.Slice: _slice,
-    ast.Labelled: lambda each: (11, f"{_expression(each.of, 12)}:{labels_text(each.labels)}"),
+    ast.Labelled: lambda each: (11, f"{_expression(each.of, 12)}:{labels_text(each.labels, 1)}"),
     ast.Call: _call,
     ast.CountAll: lambda each: (12, "count(*)"),
     ast.Unary: _unary,

@@ -25,7 +25,7 @@ from engine.reader import Reader
 from memql import plan
 from memql.bind import Condition
 from memql.bound import Expression, conjuncts
-from memql.compiled import Compiled
+from memql.compiled import Compiled, too_deep
 from memql.errors import Reason, Refusal
 from memql.evaluate import Evaluator, Failed
 from memql.explain import explained, profile_of
@@ -151,7 +151,7 @@ def execute(
     if now is None:
         now = reader.scope.valid_at if reader.scope.valid_at is not None else 0
     seen = Seen(reader, min(now, FOREVER - 1))
-    running = Running(reader, seen, Evaluator(seen, parameters), ticks if prefix == "profile" else None)
+    running = _running(reader, seen, parameters, ticks if prefix == "profile" else None)
     rows: list[tuple[Any, ...]] = []
     try:
         for batch in batches(running, compiled.plan):
@@ -163,12 +163,22 @@ def execute(
         return stopped.refusal
     except Failed as wrong:
         return Refusal(Reason.INVALID, (wrong.problem,))
+    except RecursionError:
+        return too_deep()
     text = ""
     profile: tuple[Mapping[str, Any], ...] = ()
     if prefix == "profile":
         costs = {key: (cost.rows, cost.seconds) for key, cost in running.costs.items()}
         text, profile = explained(compiled, "", costs), profile_of(compiled.plan, costs)
     return Rows(columns, rows, reader.position, (*warnings, *running.notices), text, profile)
+
+
+def _running(
+    reader: Reader, seen: Seen, parameters: Mapping[str, Any], ticks: Callable[[], float] | None = None
+) -> Running:
+    running = Running(reader, seen, Evaluator(seen, parameters), ticks)
+    running.evaluator = Evaluator(seen, parameters, running.count)
+    return running
 
 
 def qualifying(
@@ -191,7 +201,7 @@ def qualifying(
     if isinstance(parameters, Refusal):
         return parameters
     seen = Seen(reader, reader.scope.valid_at or 0)
-    running = Running(reader, seen, Evaluator(seen, parameters))
+    running = _running(reader, seen, parameters)
     variable, conditions = condition.variable, tuple(conjuncts(condition.expression))
     asked = filtered(plan.Argument((variable,)), conditions)
     found = np.zeros(reader.scope.count, np.bool_)

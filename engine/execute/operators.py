@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from engine.execute.batch import UNIT, Batch, Column, Nodes, Relations, Values, nulls, stacked
+from engine.execute.batch import UNIT, Batch, Chains, Column, Nodes, Relations, Values, nulls, stacked
 from engine.execute.expand import expand, trace
 from engine.execute.rows import aggregate, distinct, filter_rows, order, page, project, union, unwind
 from engine.execute.running import Running
@@ -62,7 +62,7 @@ def _batches(running: Running, operator: Operator, argument: Batch) -> Iterator[
     raise AssertionError(f"{type(operator)} is no operator")
 
 
-_DEPTH = 1_000
+_DEPTH = 2**31
 """Behind this number lie the variables that hold, for a plan within a plan, from which row each of its rows comes."""
 
 
@@ -103,6 +103,8 @@ def _form(variable: Variable) -> Column:
             return Nodes(np.empty(0, np.int64))
         case "relation":
             return Relations(np.empty(0, np.int64))
+        case "list":
+            return Chains([])
     return Values([])
 
 

@@ -42,17 +42,30 @@ def unwind(running: Running, operator: Unwind, batches: Iterator[Batch]) -> Iter
     for batch in batches:
         rows: list[int] = []
         members: list[Datum] = []
-        for row, value in enumerate(prepared.datums(batch)):
+        for row, value in enumerate(prepared.each(batch)):
             if value is None:
                 continue
             if not isinstance(value, list):
                 wrong = Unanswerable("Q213", f"UNWIND takes a list, not {shown(value)}")
                 raise failed(wrong, operator.list.span)
-            rows += [row] * len(value)
-            members += value
-        running.count(len(rows))
+            for start in range(0, len(value), UNWOUND):
+                piece = value[start : start + UNWOUND]
+                running.count(len(piece))
+                rows += [row] * len(piece)
+                members += piece
+                if len(rows) >= UNWOUND:
+                    yield _unwound(operator, batch, rows, members)
+                    rows, members = [], []
         if rows:
-            yield batch.take(np.array(rows, np.int64)).plus({operator.variable: Values(members)})
+            yield _unwound(operator, batch, rows, members)
+
+
+UNWOUND = 16_384
+"""Members that make a batch."""
+
+
+def _unwound(operator: Unwind, batch: Batch, rows: list[int], members: list[Datum]) -> Batch:
+    return batch.take(np.array(rows, np.int64)).plus({operator.variable: Values(members)})
 
 
 def page(running: Running, operator: Page, batches: Iterator[Batch]) -> Iterator[Batch]:

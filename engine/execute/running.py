@@ -21,6 +21,11 @@ from memql.plan import Operator
 from memql.rules import cannot_fail
 from memql.world import Datum
 
+LOOK = 64
+"""Rows between two looks at the deadline: an expression may take milliseconds."""
+LONG = 100
+"""From so many members or characters on a value counts as rows do: a member as one, eight characters as one."""
+
 
 @dataclass(slots=True)
 class Cost:
@@ -103,7 +108,7 @@ class Prepared:
     """An expression made ready for the rows of a query."""
 
     def __init__(self, running: Running, expression: Expression) -> None:
-        self._seen = running.seen
+        self._running, self._seen = running, running.seen
         self._columns = running.reader.scope.columns
         self._expression = expression
         self._variables = sorted(bound.variables(expression), key=lambda each: each.number)
@@ -119,10 +124,22 @@ class Prepared:
         """Its value for each row. A variable is the column that it has."""
         if isinstance(self._expression, bound.Local):
             return batch.columns[self._expression.variable]
-        return Values([self._meaning(row) for row in self._rows(batch)])
+        values = []
+        for value in self.each(batch):
+            if isinstance(value, list | str) and len(value) > LONG:
+                self._running.count(len(value) if isinstance(value, list) else len(value) // 8)
+            values.append(value)
+        return Values(values)
+
+    def each(self, batch: Batch) -> Iterator[Datum]:
+        """Its values one by one, each made when it is asked for."""
+        for at, row in enumerate(self._rows(batch)):
+            if not at % LOOK:
+                self._seen.check()
+            yield self._meaning(row)
 
     def datums(self, batch: Batch) -> list[Datum]:
-        return [self._meaning(row) for row in self._rows(batch)]
+        return list(self.each(batch))
 
     def mask(self, batch: Batch) -> Mask:
         """Where it is true."""

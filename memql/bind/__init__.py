@@ -5,7 +5,8 @@ nothing complains of, so that one mistake is told once.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from memql import ast, bound
 from memql.bind.expressions import SCORE_PARTS, bind_condition, bind_expression
@@ -23,6 +24,8 @@ from memql.types import ANY, BOOLEAN, FLOAT, MAP, Type
 def bind(statement: ast.Statement, catalog: Catalog, text: str) -> bound.Query | Refusal:
     """What the statement means in that catalog, or everything found wrong with it."""
     written = statement.query
+    if refusal := _too_large(written):
+        return refusal
     binding = Binding(catalog, text, past=written.as_of is not None)
     times = {}
     for name, what in (("as_of", "AS OF"), ("valid_at", "VALID AT")):
@@ -37,6 +40,31 @@ def bind(statement: ast.Statement, catalog: Catalog, text: str) -> bound.Query |
         tuple(parts), written.alls, times.get("as_of"), times.get("valid_at"), tuple(binding.parameters.items()),
         tuple(binding.warnings),
     )  # fmt: skip
+
+
+PLAN_STEPS = 250
+"""Operators that a query may become, roughly: each is a step of the stack when it runs."""
+_STEPS: dict[type, int] = {
+    ast.NodePattern: 1, ast.RelationPattern: 1, ast.Subpattern: 2, ast.Match: 1, ast.Unwind: 1, ast.Search: 3,
+    ast.With: 6, ast.Return: 6,
+}  # fmt: skip
+
+
+def _too_large(written: ast.Query) -> Refusal | None:
+    """Too many clauses and patterns for one query."""
+    steps, waiting = 0, [written]
+    while waiting:
+        each: Any = waiting.pop()
+        if isinstance(each, tuple):
+            waiting += each
+        elif isinstance(each, ast.Written):
+            steps += _STEPS.get(type(each), 0)
+            waiting += [getattr(each, field.name) for field in fields(each) if field.name != "span"]
+    if steps <= PLAN_STEPS:
+        return None
+    hint = "ask in several queries, and pass results on as parameters"
+    problem = Problem("Q405", "the query has too many clauses and patterns", "line 1, column 1", hint, written.span)
+    return Refusal(Reason.LIMIT, (problem,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,11 +31,10 @@ class _Grouping:
         def by(part: Any) -> Expression | None:
             if isinstance(part, Aggregated):
                 return bound.local(self.aggregate(binding, part), part.span)
-            for variable, key in self.keys:
-                if part == key:
-                    return bound.local(variable, part.span)
-            return None
+            variable = known.get(part) if isinstance(part, bound.Typed) else None  # type: ignore[call-overload]
+            return None if variable is None else bound.local(variable, part.span)
 
+        known = {key: variable for variable, key in self.keys[::-1]}
         return bound.rewritten(expression, by)
 
     def aggregate(self, binding: Binding, asked: Aggregated) -> Variable:
@@ -111,11 +110,13 @@ def _named_items(binding: Binding, sight: Sight, written: ast.Projection, *, las
                 binding.problem("Q304", "an expression in WITH needs a name", item.span, f"{name} AS name")
         items.append((name, expression, item.span))
     found: list[Item] = []
+    names: set[str] = set()
     for name, expression, span in items:
-        if any(variable.name == name for variable, _ in found):
+        if name in names:
             binding.problem(
                 "Q303", f"two columns are called `{name[:60]}`", span, "give one of them another name: AS …"
             )
+        names.add(name)
         found.append((binding.variable(name, expression.type), expression))
     return found
 

@@ -19,6 +19,15 @@ class Unanswerable(Exception):
         self.code, self.message, self.hint = code, message, hint
 
 
+MADE = 1_000_000
+"""Characters of a text, or members of a list, that an expression may make: ten times what can be stored."""
+
+
+def not_too_long(length: int) -> None:
+    if length > MADE:
+        raise Unanswerable("Q403", f"an expression makes more than {MADE:,} characters or members", "ask for less")
+
+
 def mistyped(name: str, wanted: str, value: Datum) -> NoReturn:
     """The value is of a type that was not known before, and it is the wrong one."""
     raise Unanswerable("Q213", f"`{name}` takes {wanted}, not {shown(value)}", "check the value, or convert it")

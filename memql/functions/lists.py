@@ -1,12 +1,9 @@
 """Functions of lists and maps, what tests for null, and the operators that make truths."""
 
-from memql.functions.function import Function, Given, Unanswerable, first, member, mistyped
+from memql.functions.function import Function, Given, Unanswerable, first, member, mistyped, not_too_long
 from memql.order import Truth, equal
 from memql.types import INTEGER, STRING, Type, common, list_of
 from memql.world import Datum, Node, Path, Relation
-
-RANGE_MEMBERS = 1_000_000
-"""Longest list that `range` makes."""
 
 
 def within(value: Datum, members: Datum) -> Truth:
@@ -43,8 +40,7 @@ def _range(start: Datum, end: Datum, step: Datum = 1) -> list[int]:
     if step == 0:
         raise Unanswerable("Q213", "`range` cannot go on by 0")
     made = range(start, end + (1 if step > 0 else -1), step)
-    if len(made) > RANGE_MEMBERS:
-        raise Unanswerable("Q403", f"`range` makes at most {RANGE_MEMBERS:,} numbers", "ask for fewer")
+    not_too_long(max(0, (made.stop - made.start) // made.step))
     return list(made)
 
 
@@ -70,14 +66,20 @@ def _empty(value: Datum) -> bool:
     return not value if isinstance(value, list | str | dict) else mistyped("isEmpty", "a list, text or map", value)
 
 
+def _concatenated(one: Datum, other: Datum) -> Datum:
+    if type(one) is not type(other) or not isinstance(one, str | list):
+        mistyped("||", "two texts or two lists", other)
+    not_too_long(len(one) + len(other))
+    return one + other
+
+
 OPERATORS = (
     Function("IN", ("any", "list"), "boolean", "whether the value is a member of the list", within, nulls=True),
     Function("IS NULL", ("any",), "boolean", "whether there is no value", lambda value: value is None, nulls=True),
     Function("IS NOT NULL", ("any",), "boolean", "whether there is a value", lambda value: value is not None,
              nulls=True),
     Function("||", ("string|list", "string|list"), first, "texts or lists, one after the other",
-             lambda one, other: one + other if type(one) is type(other) and isinstance(one, str | list)
-             else mistyped("||", "two texts or two lists", other)),
+             _concatenated),
 )  # fmt: skip
 
 FUNCTIONS = (

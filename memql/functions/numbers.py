@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from memql.functions.function import Function, Given, Unanswerable, first, mistyped, shown
+from memql.functions.function import Function, Given, Unanswerable, first, mistyped, not_too_long, shown
 from memql.types import ANY, STRING, Type, common
 from memql.values import INT64
 from memql.world import Datum
@@ -24,14 +24,16 @@ def _numbers(name: str, *values: Datum) -> None:
 
 
 def add(one: Datum, other: Datum) -> Datum:
-    if isinstance(one, list):
-        return [*one, *other] if isinstance(other, list) else [*one, other]
-    if isinstance(other, list):
-        return [one, *other]
+    if isinstance(one, list) or isinstance(other, list):
+        first, second = (each if isinstance(each, list) else [each] for each in (one, other))
+        not_too_long(len(first) + len(second))
+        return first + second
     if isinstance(one, str) or isinstance(other, str):
         if not isinstance(one, str | int | float) or not isinstance(other, str | int | float):
             mistyped("+", "two numbers, two texts or lists", one if isinstance(other, str) else other)
-        return _text(one) + _text(other)
+        made = _text(one) + _text(other)
+        not_too_long(len(made))
+        return made
     _numbers("+", one, other)
     return _checked(one + other)
 

@@ -5,13 +5,15 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime
 
-from memql.functions.function import Function, Unanswerable, mistyped, shown
+from memql.functions.function import Function, Unanswerable, mistyped, not_too_long, shown
 from memql.types import STRING, list_of
 from memql.values import iso, micros
 from memql.world import Datum
 
 PATTERN_CHARACTERS = 1_000
-"""Longest pattern of =~, and with `MATCHED_CHARACTERS` a bound on what a pattern that goes back and forth can cost."""
+"""Longest pattern of =~."""
+PATTERN_STEPS = 10**9
+"""Steps that matching may take at worst, some seconds: each repetition but the last tries every place of the text."""
 
 
 def _text(name: str, value: Datum) -> str:
@@ -41,6 +43,9 @@ def like(text: Datum, pattern: Datum) -> bool | None:
     if len(pattern) > PATTERN_CHARACTERS or _BACKTRACKING.search(pattern):
         hint = "repeat no group that itself repeats; or use CONTAINS"
         raise Unanswerable("Q403", "this pattern could take too long", hint)
+    repeated = max(0, len(re.findall(r"[*+{]", pattern)) - 1)
+    if len(text) ** min(repeated, 10) / math.factorial(min(repeated, 10)) > PATTERN_STEPS:
+        raise Unanswerable("Q403", "this pattern could take too long on so long a text", "use CONTAINS, joined by AND")
     try:
         return re.fullmatch(pattern, text) is not None
     except (re.error, RecursionError, OverflowError):
@@ -98,8 +103,11 @@ def _reverse(value: Datum) -> Datum:
 
 
 def _replace(text: Datum, old: Datum, new: Datum) -> str:
-    whole, sought = _text("replace", text), _text("replace", old)
-    return whole.replace(sought, _text("replace", new)) if sought else whole
+    whole, sought, put = _text("replace", text), _text("replace", old), _text("replace", new)
+    if not sought:
+        return whole
+    not_too_long(len(whole) + whole.count(sought) * (len(put) - len(sought)))
+    return whole.replace(sought, put)
 
 
 def _on_text(name: str, operation: Callable[[str], str], doc: str) -> Function:

@@ -374,3 +374,31 @@ def test_streams_events_and_goals_are_items_too(place: Place) -> None:
     query = "MATCH (x) RETURN x.kind AS kind, x.owner AS owner, x.domain AS domain, x.version AS version ORDER BY kind"
     assert [row[0] for row in place.rows(query)] == ["Event", "Goal", "Stream"]
     assert {row[1:] for row in place.rows(query)} == {("usr_me", "user", 1)}
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("UNWIND range(1, 10000) AS x UNWIND range(1, 1000000) AS y RETURN count(*) AS n", "Q404"),
+        ("UNWIND range(1, 9000) AS x RETURN range(1, 100000) AS list", "Q404"),
+        ("RETURN size([x IN range(1, 900000) | [y IN range(1, 900000) | x]]) AS n", "Q404"),
+        ("RETURN any(x IN range(1, 900000) WHERE any(y IN range(1, 900000) WHERE x < 0)) AS n", "Q404"),
+        ("RETURN size(reduce(s = 'a', x IN range(1, 60) | s + s)) AS n", "Q403"),
+        ("RETURN size(reduce(s = [1], x IN range(1, 60) | s + s)) AS n", "Q403"),
+        ("RETURN size(replace($long, 'a', $long)) AS n", "Q403"),
+        ("RETURN $long =~ '.*a.*b.*c.*d.*e' AS x", "Q403"),
+        (f"MATCH (){'--()' * 10_000} RETURN 1 AS x", "Q405"),
+        (f"UNWIND [1] AS x {'WITH x ' * 5_000} RETURN x", "Q405"),
+        (f"{'RETURN 1 AS a UNION ' * 2_000} RETURN 1 AS a", "Q405"),
+        (f"MATCH (m) WHERE {' AND '.join(['EXISTS {(m)--()}'] * 2_000)} RETURN m", "Q405"),
+        (f"MATCH (m) WHERE {' AND '.join(['(m)--()'] * 40)} RETURN m", "rows"),
+        (f"UNWIND [1] AS x {'WITH x ORDER BY x LIMIT 1 ' * 35} RETURN x", "rows"),
+        (f"RETURN {'[' * 190}{']' * 190} AS x", "rows"),
+        (f"RETURN {'[x IN [1] | ' * 180}1{']' * 180} AS x", "rows"),
+    ],
+)  # fmt: skip
+def test_no_query_takes_more_than_its_share(limited: Callable[..., Place], query: str, code: str) -> None:
+    """Of time, of memory or of the stack, however it is written."""
+    place = limited(query_steps=200_000)
+    found = run(place.tenant, query, {"long": "a" * 90_000} if "$long" in query else {}, ME)
+    assert (found.problems[0].code if isinstance(found, Refusal) else "rows") == code
