@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -26,6 +28,7 @@ from engine.vectors import Vectors
 from engine.vectors.nearest import unit
 from memql.errors import Refusal
 from tests.engine.conftest import SteppingClock
+from tests.engine.embedders import WordHashes
 from tests.engine.world import ADMIN, PEOPLE, STEPS, WORDS, Step, World
 
 GRAPH: GraphEngine = "ladybug" if os.environ.get("MEMQL_TEST_GRAPH") == "ladybug" else "kuzu"
@@ -41,9 +44,12 @@ laws = settings(
 
 
 @contextmanager
-def a_tenant(directory: Path | None = None) -> Iterator[Tenant]:
+def a_tenant(directory: Path | None = None, *, consolidate: bool = False) -> Iterator[Tenant]:
     with tempfile.TemporaryDirectory() as temporary:
-        opened = Tenant.open("t", directory or Path(temporary), clock=SystemClock(), limits=LIMITS, engine=GRAPH)
+        opened = Tenant.open(
+            "t", directory or Path(temporary), clock=SystemClock(), limits=LIMITS, engine=GRAPH,
+            embedder=WordHashes() if consolidate else None, consolidate=consolidate,
+        )  # fmt: skip
         assert isinstance(opened, Tenant), opened
         try:
             yield opened
@@ -62,7 +68,10 @@ def take(tenant: Tenant, world: World, step: Step, key: str | None = None) -> Re
 def held(tenant: Tenant) -> dict[str, Any]:
     """What the stores and the columns hold."""
     assert tenant.settled(60), tenant.statuses()
-    columns = {name: tenant.columns.column(name).tolist() for name in ("root", "born", "died", "owner", "valid_to")}
+    columns = {
+        name: tenant.columns.column(name).tolist()
+        for name in ("root", "born", "died", "owner", "valid_to", "author", "stream")
+    }
     rows = {name: tenant.adjacency.column(name).tolist() for name in ("source", "target", "born", "died", "weight")}
     return {
         "graph": tenant.graph.dump(),
@@ -103,8 +112,6 @@ def seen(reader: Reader) -> dict[str, Any]:
 
 
 def _query() -> Any:
-    import numpy as np
-
     return np.array([[1.0, 2.0, 1.0, 0.5]])
 
 
@@ -124,6 +131,42 @@ def test_live_equals_rebuilt(steps: list[Step]) -> None:
             assert held(tenant) == live
         assert verify(Path(folder)).sound
         assert verify(Path(folder)).index_fits
+
+
+@laws
+@given(STEPS)
+def test_consolidation_leaves_each_event_one_memory(steps: list[Step]) -> None:
+    """Whatever else is written, retired and erased meanwhile; what it wrote is kept and shown like all else, and is
+    not written again at the next opening."""
+    with tempfile.TemporaryDirectory() as folder:
+        world = World()
+        with a_tenant(Path(folder), consolidate=True) as tenant:
+            for step in steps:
+                take(tenant, world, step)
+            remembered = tenant.read_now(quotes, ADMIN, consolidated=True)
+            assert isinstance(remembered, Counter)
+            assert set(remembered.values()) <= {1}
+            events = tenant.read_now(lambda reader: reader.page(["Event"], limit=1_000), ADMIN, valid_at=None)
+            assert isinstance(events, list)
+            flagged = tenant.columns.state.get("noise", {})
+            assert {event.id for event in events if event.root not in flagged} <= remembered.keys()
+            live = held(tenant)
+        with a_tenant(Path(folder), consolidate=True) as tenant:
+            assert tenant.read_now(quotes, ADMIN, consolidated=True) == remembered
+            assert held(tenant) == live
+            tenant.rebuild()
+            assert held(tenant) == live
+        assert verify(Path(folder)).index_fits
+
+
+def quotes(reader: Reader) -> Counter[str]:
+    """How many memories there are of each event, those that were retired since included."""
+    columns, code = reader.scope.columns, reader.scope.columns.codes.get("Memory", -1)
+    roots = np.unique(
+        columns.column("root")[: reader.scope.count][columns.column("kind")[: reader.scope.count] == code]
+    )
+    keys = [str(memory.properties.get("external_key")) for memory in reader.lasting(roots.tolist())]
+    return Counter(key for key in keys if key.startswith("evt_"))
 
 
 @laws

@@ -77,14 +77,19 @@ class World:
         other = self.items[b % len(self.items)] if self.items else None
         if what < 20 or item is None or other is None:
             events = tuple(
-                EventInput(content=f"{text} {n}", external_key=f"k{(a + n) % 50}" if a % 3 else None)
+                EventInput(
+                    content=f"{text} {n}",
+                    author=_word(b) if a % 5 else None,
+                    external_key=f"k{(a + n) % 50}" if a % 3 else None,
+                )
                 for n in range(1 + b % 3)
             )
             return RecordEvents(stream=f"s{b % 2}", domain=DOMAINS[a % 3], events=events)
         if what < 40:
             bounded = a % 4 == 0
             return Remember(
-                text=text, domain=DOMAINS[b % 3], importance=(a % 11) / 10, embedding=_vector(a, b),
+                text=text, author=_word(a) if b % 5 == 0 else None, domain=DOMAINS[b % 3],
+                importance=(a % 11) / 10, embedding=_vector(a, b),
                 links=(Link(kind="DERIVED_FROM", target=other),) if b % 2 else (),
                 valid_from=EPOCH + timedelta(days=b % 400) if bounded else None,
                 valid_to=EPOCH + timedelta(days=b % 400 + 1 + a % 5) if bounded else None,
