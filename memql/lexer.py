@@ -69,6 +69,7 @@ _OPERAND_ENDS = frozenset(
     )
 )
 _BRACE = re.compile(r"\s*\{")
+_WORD = re.compile(r"\w+")
 _OPEN = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -116,6 +117,43 @@ def tokens(text: str) -> list[Token] | Problem:
     found = _paired(text, found)
     found.append(Token("$END", "", len(text.rstrip()), *_place_of_end(text)))
     return _settled(found)
+
+
+def pieces(text: str) -> list[Token]:
+    """The tokens of any text, however broken, for who reads along while it is written: brackets are not looked at.
+
+    A comment is COMMENT, a text, a name or a comment that is not closed is UNCLOSED, and what is no token is ERROR.
+    """
+    found: list[Token] = []
+    position, line, line_start = 0, 1, 0
+    while position < len(text):
+        lexeme = _TOKEN.match(text, position)
+        kind = lexeme.lastgroup if lexeme else "UNCLOSED" if text[position] in "'\"`" else "ERROR"
+        assert kind is not None
+        if kind != "SPACE" and text.startswith("/*", position):
+            kind, end = "UNCLOSED", len(text)
+        elif lexeme is not None:
+            end = lexeme.end()
+        elif kind == "UNCLOSED":
+            end = (text + "\n").index("\n", position)
+        else:
+            broken = _WORD.match(text, position)
+            end = broken.end() if broken else position + 1
+        written = text[position:end]
+        token = Token(kind, written, position, line, position - line_start + 1)
+        if kind == "IDENT":
+            token.type = _keyword(text, token)
+        elif kind == "SYMBOL":
+            token.type = written
+        elif kind == "SPACE" and written.startswith(("//", "/*")):
+            token.type = "COMMENT"
+        if token.type != "SPACE":
+            found.append(token)
+        if "\n" in written:
+            line += written.count("\n")
+            line_start = position + written.rindex("\n") + 1
+        position = end
+    return _paired(text, found)
 
 
 def _keyword(text: str, token: Token) -> str:

@@ -12,7 +12,7 @@ from memql.errors import Problem
 from memql.grammar import Row, Tables
 from memql.lexer import HARD, PAIRS, SOFT, Token, taken_apart
 
-_SPELT = {pair: " ".join(words) for words, pair in PAIRS.items()} | {word: word for word in HARD | SOFT}
+SPELT = {pair: " ".join(words) for words, pair in PAIRS.items()} | {word: word for word in HARD | SOFT}
 """Each keyword as people write it."""
 _NEAR = 0.6
 """From this likeness on a word may be a keyword misspelt."""
@@ -65,7 +65,7 @@ def explained(table: Tables, given: Sequence[Token], start: str, at: int, states
     before = given[at - 1] if at else None
     if problem := _instead(token, before, given, at) or _habit(token, before, given, at):
         return problem
-    accepted = _accepted(table, states)
+    accepted = accepted_in(table, states)
     if token.type in HARD and "IDENT" in accepted:
         hint = f"to use it as a name write `{token.text}` in backquotes"
         return Problem("Q001", f"`{token.text}` is a keyword", hint=hint, span=token.span)
@@ -90,7 +90,7 @@ def _instead(token: Token, before: Token | None, given: Sequence[Token], at: int
     follows = given[at + 1] if at + 1 < len(given) else None
     if word in ("AS OF", "VALID AT") or token.type in ("AS_OF", "VALID_AT"):
         hint = "times stand once, at the beginning of the query, before its first clause"
-        return Problem("Q502", f"{_SPELT[token.type]} is not supported here", hint=hint, span=token.span)
+        return Problem("Q502", f"{SPELT[token.type]} is not supported here", hint=hint, span=token.span)
     if word in ("ALL", "ANY") and follows and follows.text.upper() == "SHORTEST":
         word = "SHORTEST"
     if token.type == "PATTERN" or (token.type == "(" and before is not None and before.type == "("):
@@ -139,7 +139,7 @@ def _meant(table: Tables, given: Sequence[Token], start: str, at: int) -> tuple[
     for place in (at, at - 1, at - 2):
         if place < 0 or place >= len(given) or given[place].type not in ("IDENT", *HARD, *SOFT):
             continue
-        for keyword, spelt in _SPELT.items():
+        for keyword, spelt in SPELT.items():
             for words in (1, 2) if " " in spelt else (1,):
                 written = given[place : place + words]
                 likeness = _likeness([token.text for token in written], spelt)
@@ -164,7 +164,7 @@ def _reached(table: Tables, given: Sequence[Token], start: str) -> int:
     apart = 0
     while waiting:
         kind = usable(table.rows[states[-1]], waiting[-1])
-        if kind is not None and _shift(table, states, kind):
+        if kind is not None and shift(table, states, kind):
             waiting.pop()
         elif waiting[-1].type in PAIRS.values():
             waiting[-1:] = taken_apart(waiting[-1])[::-1]
@@ -187,7 +187,7 @@ def usable(row: Row, token: Token) -> str | None:
     return None
 
 
-def _shift(table: Tables, states: list[int], kind: str) -> bool:
+def shift(table: Tables, states: list[int], kind: str) -> bool:
     """Reads a terminal: reduces what it ends, then goes on. Tables are merged, so it may turn out to be none."""
     while True:
         move = table.rows[states[-1]].get(kind)
@@ -201,9 +201,9 @@ def _shift(table: Tables, states: list[int], kind: str) -> bool:
         states.append(table.rows[states[-1]][rule.origin])
 
 
-def _accepted(table: Tables, states: Sequence[int]) -> set[str]:
+def accepted_in(table: Tables, states: Sequence[int]) -> set[str]:
     """Every terminal that could stand here."""
-    return {kind for kind in table.rows[states[-1]] if _shift(table, list(states), kind)}
+    return {kind for kind in table.rows[states[-1]] if shift(table, list(states), kind)}
 
 
 _VALUES = {"INT", "FLOAT", "STRING", "PARAMETER", "COUNT_ALL"}
@@ -226,11 +226,11 @@ def _phrase(accepted: Iterable[str]) -> str:
         said.append("a clause such as MATCH or RETURN")
     else:
         said += [word for word in _CLAUSES if word in found]
-    words = sorted(_SPELT[kind] for kind in found if kind in _SPELT and kind not in _CLAUSES)
+    words = sorted(SPELT[kind] for kind in found if kind in SPELT and kind not in _CLAUSES)
     structural = [word for word in words if word in ("WHERE", "AS", "THEN", "END", "BY", "SIMILAR TO", "MATCHES", "IN")]
     said += structural
     if "$END" in found:
         said.append("the end")
     if not said:
-        said = [f"`{_SPELT.get(kind, kind)}`" for kind in sorted(found) if not kind.startswith("_")][:5]
+        said = [f"`{SPELT.get(kind, kind)}`" for kind in sorted(found) if not kind.startswith("_")][:5]
     return " or ".join(said[:4]) or "something else"
