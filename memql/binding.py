@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from memql import ast
-from memql.bound import Variable
+from memql.bound import Asked, Variable
 from memql.catalog import Catalog
 from memql.errors import Problem, Span, nearest
 from memql.types import ANY, Type
@@ -40,6 +40,7 @@ class Binding:
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self.parameters: dict[str, Type] = {}
+        self.optional: set[str] = set()
         self.aggregates = False
         """Whether an aggregate may stand where we are."""
         self.members: set[Variable] = set()
@@ -89,6 +90,10 @@ class Binding:
         known = self.parameters.get(name)
         if known is None or known.name == "any":
             self.parameters[name] = of
+
+    def asked(self) -> tuple[Asked, ...]:
+        """The parameters, in the order in which they are met."""
+        return tuple(Asked(name, of, name in self.optional) for name, of in self.parameters.items())
 
     @contextmanager
     def aggregating(self, allowed: bool) -> Iterator[None]:

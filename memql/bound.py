@@ -291,14 +291,23 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A parameter that is asked for. One that is `optional`, written `$name::type?`, may be left out."""
+
+    name: str
+    type: Type
+    optional: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
-    """`parameters` are those that are asked for, with the types they must have."""
+    """`parameters` are those that are asked for."""
 
     parts: tuple[Part, ...]
     alls: tuple[bool, ...]
     as_of: Expression | None
     valid_at: Expression | None
-    parameters: tuple[tuple[str, Type], ...]
+    parameters: tuple[Asked, ...]
     warnings: tuple[Problem, ...]
 
 

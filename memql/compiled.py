@@ -12,7 +12,6 @@ from memql.errors import Problem, Reason, Refusal
 from memql.lower import lower
 from memql.parse import parse
 from memql.rules import RULES, improved
-from memql.types import Type
 
 Store: TypeAlias = Literal["graph", "vectors", "texts"]
 
@@ -32,7 +31,7 @@ class Compiled:
     columns: tuple[Variable, ...]
 
     @property
-    def parameters(self) -> tuple[tuple[str, Type], ...]:
+    def parameters(self) -> tuple[bound.Asked, ...]:
         return self.query.parameters
 
     @property

@@ -108,7 +108,10 @@ def _scan(scan: plan.Scan) -> tuple[str, str]:
     kinds = f":{'|'.join(sorted(scan.kinds))}" if scan.kinds is not None else ""
     node = f"({label(scan.variable)}{kinds})" + (" retired or not" if scan.lasting else "")
     if scan.ids is not None:
-        return "Lookup", f"{node} by id {shown(scan.ids)}"
+        match scan.ids:
+            case bound.ListOf(members=(only,)):
+                return "Lookup", f"{node} by id {shown(only)}"
+        return "Lookup", f"{node} by id in {shown(scan.ids)}"
     if scan.equals:
         return "Scan", f"{node} by {', '.join(f'{name} = {shown(value)}' for name, value in scan.equals)}"
     return "Scan", node

@@ -32,9 +32,9 @@ class Argument(Operator):
 
 @dataclass(frozen=True, slots=True)
 class Scan(Operator):
-    """Each row with each item that is seen. `kinds`: of these only. `ids`: only the item of that id. `equals`: only
-    those whose property has that value. `lasting`: also items that are retired or no longer valid, because what comes
-    next reaches them through provenance."""
+    """Each row with each item that is seen. `kinds`: of these only. `ids`: only the items whose id is in that list.
+    `equals`: only those whose property has that value. `lasting`: also items that are retired or no longer valid,
+    because what comes next reaches them through provenance."""
 
     source: Operator
     variable: Variable

@@ -12,6 +12,7 @@ from memql import ast, bound, plan
 from memql.bound import Expression, Variable
 from memql.lower import expanded, reached_by_provenance
 from memql.plan import Operator, rebuilt
+from memql.types import list_of
 
 Rule = Callable[[Operator], Operator]
 
@@ -269,7 +270,7 @@ def _found_by_id(operator: Operator) -> Operator:
 
 
 def _ids(condition: Expression, scan: plan.Scan) -> Expression | None:
-    """What the item's id must be, or be among."""
+    """The list that the item's id must be in."""
     match condition:
         case bound.Compared(operator="=", left=left, right=right):
             pairs = [(left, right), (right, left)]
@@ -280,7 +281,8 @@ def _ids(condition: Expression, scan: plan.Scan) -> Expression | None:
     known = plan.binds(scan.source)
     for one, other in pairs:
         if _is_id(one, scan.variable) and bound.variables(other) <= known and _cannot_fail_value(other):
-            return other
+            alone = isinstance(condition, bound.Compared)
+            return bound.ListOf((other,), type=list_of(other.type), span=other.span) if alone else other
     return None
 
 

@@ -9,7 +9,7 @@ from memql.binding import Binding
 from memql.bound import Constant, Expression, Parameter
 from memql.errors import Span
 from memql.functions import Function
-from memql.types import BOOLEAN, DATE, DATETIME, Type, fits, spoken
+from memql.types import ANY, BOOLEAN, DATE, DATETIME, Type, fits, list_of, spoken
 
 
 def check_call(binding: Binding, function: Function, arguments: Sequence[Expression], span: Span) -> None:
@@ -65,6 +65,15 @@ def comparable(binding: Binding, left: Expression, right: Expression) -> tuple[E
             binding.problem("Q202", "a date and a datetime cannot be compared", other.span, hint)
             break
     return left, right
+
+
+def as_list(binding: Binding, members: Expression) -> Expression:
+    """What is gone through, as a list: a parameter without type is asked for as one."""
+    if isinstance(members, Parameter) and members.type.name == "any":
+        of = list_of(ANY)
+        binding.parameter(members.name, of)
+        return Parameter(members.name, type=of, span=members.span)
+    return members
 
 
 def check_count(binding: Binding, what: str, count: Expression) -> None:

@@ -80,6 +80,25 @@ def moment(us: int) -> datetime | None:
     return None if us >= FOREVER else instant(us)
 
 
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """A world in which nothing is: what an expression may ask that stands before every row, as the time of AS OF."""
+
+    asked_at: datetime
+
+    def ends(self, relation: Relation) -> tuple[Node | None, Node | None]:
+        return None, None
+
+    def sources(self, node: Node) -> Sequence[Node]:
+        return ()
+
+    def similarity(self, one: Node, other: Node) -> float | None:
+        return None
+
+    def figure(self, node: Node, name: str) -> int | float | None:
+        return None
+
+
 class World(Protocol):
     """What functions may ask beside their arguments."""
 

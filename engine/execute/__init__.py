@@ -32,6 +32,7 @@ from memql.explain import explained, profile_of
 from memql.lower import filtered
 from memql.rules import ask_the_graph, find_by_id
 from memql.values import FOREVER, instant
+from memql.world import Nothing
 
 if TYPE_CHECKING:
     from engine.tenant import Tenant
@@ -113,7 +114,7 @@ def _times(compiled: Compiled, params: Mapping[str, Any], now: int) -> tuple[int
         if isinstance(parameters, Refusal):
             return parameters
         try:
-            value = Evaluator(_Clock(now), parameters).constant(expression)  # type: ignore[arg-type]
+            value = Evaluator(Nothing(instant(now)), parameters).constant(expression)
         except Failed as wrong:
             return Refusal(Reason.INVALID, (wrong.problem,))
         at = moment(value)
@@ -121,13 +122,6 @@ def _times(compiled: Compiled, params: Mapping[str, Any], now: int) -> tuple[int
             return not_a_moment(compiled, what)
         found.append(at)
     return found[0], found[1]
-
-
-class _Clock:
-    """All that a time at the beginning of a query may ask of the world."""
-
-    def __init__(self, now: int) -> None:
-        self.asked_at = instant(now)
 
 
 def execute(
@@ -151,7 +145,7 @@ def execute(
     if now is None:
         now = reader.scope.valid_at if reader.scope.valid_at is not None else 0
     seen = Seen(reader, min(now, FOREVER - 1))
-    running = _running(reader, seen, parameters, ticks if prefix == "profile" else None)
+    running = Running(reader, seen, parameters, ticks if prefix == "profile" else None)
     rows: list[tuple[Any, ...]] = []
     try:
         for batch in batches(running, compiled.plan):
@@ -171,14 +165,6 @@ def execute(
         costs = {key: (cost.rows, cost.seconds) for key, cost in running.costs.items()}
         text, profile = explained(compiled, "", costs), profile_of(compiled.plan, costs)
     return Rows(columns, rows, reader.position, (*warnings, *running.notices), text, profile)
-
-
-def _running(
-    reader: Reader, seen: Seen, parameters: Mapping[str, Any], ticks: Callable[[], float] | None = None
-) -> Running:
-    running = Running(reader, seen, Evaluator(seen, parameters), ticks)
-    running.evaluator = Evaluator(seen, parameters, running.count)
-    return running
 
 
 def qualifying(
@@ -201,7 +187,7 @@ def qualifying(
     if isinstance(parameters, Refusal):
         return parameters
     seen = Seen(reader, reader.scope.valid_at or 0)
-    running = _running(reader, seen, parameters)
+    running = Running(reader, seen, parameters)
     variable, conditions = condition.variable, tuple(conjuncts(condition.expression))
     asked = filtered(plan.Argument((variable,)), conditions)
     found = np.zeros(reader.scope.count, np.bool_)

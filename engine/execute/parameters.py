@@ -4,36 +4,36 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
+from memql.bound import Asked
 from memql.compiled import Compiled
 from memql.errors import Problem, Reason, Refusal, nearest
+from memql.functions.function import shown
 from memql.types import Type
 from memql.values import Misfit, Value, conform, micros, read_instant
 
 
-def given(asked: Sequence[tuple[str, Type]], handed: Mapping[str, Any]) -> dict[str, Value] | Refusal:
-    """Each parameter that the query asks for with a value of its type; or every one that is missing or misfits."""
+def given(asked: Sequence[Asked], handed: Mapping[str, Any]) -> dict[str, Value] | Refusal:
+    """Each parameter that the query asks for with a value of its type; or every one that is missing or misfits. One
+    without a type may be null, but must be given: a slip of the pen should not find nothing in silence."""
     problems: list[Problem] = []
     found: dict[str, Value] = {}
-    for name, of in asked:
+    for name, of, optional in ((each.name, each.type, each.optional) for each in asked):
         value = handed.get(name)
-        if value is None and not (name in handed and of.nullable) and not _optional(of):
+        if value is None and not optional and (name not in handed or not of.nullable):
             what = "is null, and may not be" if name in handed else "is not given"
             way_out = f", or write ${name}::{_written(of)}? where it may be left out" if of.name != "any" else ""
             hint = nearest(name, handed) or f"pass `{name}` among the parameters{way_out}"
             problems.append(Problem("Q205", f"the parameter `${name}` {what}", f"params.{name}", hint))
             continue
         fitted = conform(value, _written(of))
+        if of.name == "list" and not isinstance(fitted, list | Misfit | None):
+            fitted = Misfit(f"a list is expected, not {shown(value)}")
         if isinstance(fitted, Misfit):
             place = f"params.{name}{fitted.place}"
             problems.append(Problem("Q213", f"the parameter `${name}`: {fitted.message}", place, ""))
         else:
             found[name] = fitted
     return Refusal(Reason.INVALID, tuple(problems)) if problems else found
-
-
-def _optional(of: Type) -> bool:
-    """`$name::type?` may be left out; a parameter without type may be null, but must be given."""
-    return of.nullable and of.name != "any"
 
 
 def _written(of: Type) -> str:

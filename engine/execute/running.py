@@ -41,13 +41,17 @@ class Running:
 
     reader: Reader
     seen: Seen
-    evaluator: Evaluator
+    parameters: Mapping[str, Datum]
     ticks: Callable[[], float] | None = None
     costs: dict[int, Cost] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     embedder: str = ""
     passed: int = 0
     held: int = 0
+    evaluator: Evaluator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.evaluator = Evaluator(self.seen, self.parameters, self.count)
 
     def count(self, rows: int) -> None:
         """So many rows went through an operator that makes more of them."""

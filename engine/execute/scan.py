@@ -44,11 +44,11 @@ def scan(running: Running, operator: Scan, batches: Iterator[Batch]) -> Iterator
 
 
 def _by_id(running: Running, operator: Scan, batch: Batch, ids: list[Datum]) -> Iterator[Batch]:
-    """The item of the id that each row names; of a list of ids, each item once."""
+    """The items whose ids each row names, each once."""
     reader = running.reader
-    asked = [dict.fromkeys(each) if isinstance(each, list) else (each,) for each in ids]
+    asked = [dict.fromkeys(id_ for id_ in each or () if isinstance(id_, str)) for each in ids]
     found: dict[str, int] = {}
-    for id_ in {each for named in asked for each in named if isinstance(each, str)}:
+    for id_ in {each for named in asked for each in named}:
         if (newest := reader.index.item(id_)) is not None:
             found[id_] = newest.root
     pairs = [(row, found[id_]) for row, named in enumerate(asked) for id_ in named if id_ in found]

@@ -14,10 +14,10 @@ from memql.bind.names import check_labels, kinds_of
 from memql.bind.patterns import bind_pattern, connected
 from memql.bind.projections import bind_projection, constant
 from memql.binding import Binding, Sight
-from memql.bound import Variable
+from memql.bound import Asked, Variable
 from memql.catalog import Catalog
 from memql.errors import Problem, Reason, Refusal
-from memql.typecheck import check_operand, check_time
+from memql.typecheck import as_list, check_operand, check_time
 from memql.types import ANY, BOOLEAN, FLOAT, MAP, Type
 
 
@@ -37,7 +37,7 @@ def bind(statement: ast.Statement, catalog: Catalog, text: str) -> bound.Query |
     if binding.problems:
         return Refusal(Reason.INVALID, tuple(sorted(binding.problems, key=_place)))
     return bound.Query(
-        tuple(parts), written.alls, times.get("as_of"), times.get("valid_at"), tuple(binding.parameters.items()),
+        tuple(parts), written.alls, times.get("as_of"), times.get("valid_at"), binding.asked(),
         tuple(binding.warnings),
     )  # fmt: skip
 
@@ -73,7 +73,7 @@ class Condition:
 
     variable: Variable
     expression: bound.Expression
-    parameters: tuple[tuple[str, Type], ...]
+    parameters: tuple[Asked, ...]
 
 
 def bind_item_condition(
@@ -85,7 +85,7 @@ def bind_item_condition(
     expression = bind_condition(binding, Sight().plus(variable), written)
     if binding.problems:
         return Refusal(Reason.INVALID, tuple(binding.problems))
-    return Condition(variable, expression, tuple(binding.parameters.items()))
+    return Condition(variable, expression, binding.asked())
 
 
 def _place(problem: Problem) -> tuple[int, int]:
@@ -103,7 +103,7 @@ def _part(binding: Binding, part: ast.Part) -> bound.Part:
                 made, sight = _match(binding, sight, clause)
                 clauses.append(made)
             case ast.Unwind():
-                source = bind_expression(binding, sight, clause.source)
+                source = as_list(binding, bind_expression(binding, sight, clause.source))
                 check_operand(binding, "UNWIND", source, "list")
                 variable = _new(binding, sight, clause.variable, (source.type.member or ANY).optional())
                 sight = sight.plus(variable)

@@ -11,7 +11,7 @@ from memql.bound import Expression
 from memql.catalog import STATE
 from memql.errors import Span, nearest
 from memql.functions import AGGREGATES, FUNCTIONS, OPERATORS, SCORES, Function
-from memql.typecheck import a_type, check_call, check_condition, check_operand, comparable, truth
+from memql.typecheck import a_type, as_list, check_call, check_condition, check_operand, comparable, truth
 from memql.types import ANY, BOOLEAN, DATE, DATETIME, FLOAT, INTEGER, MAP, NULL, STRING, common, declared, list_of
 from memql.values import INT64, TYPES, Misfit, instant, read_instant
 
@@ -81,6 +81,8 @@ def _parameter(binding: Binding, sight: Sight, written: ast.Parameter) -> Expres
         of = known_type
     of = of if written.optional or not written.type else of.present()
     binding.parameter(written.name, of)
+    if written.optional:
+        binding.optional.add(written.name)
     return bound.Parameter(written.name, type=of, span=written.span)
 
 
@@ -234,6 +236,7 @@ def _sound(operand: Expression, wanted: str) -> bool:
 def _binary(binding: Binding, sight: Sight, written: ast.Binary) -> Expression:
     left, right = bind_expression(binding, sight, written.left), bind_expression(binding, sight, written.right)
     if written.operator == "IN":
+        right = as_list(binding, right)
         member = right.type.member
         if member and member.name in ("date", "datetime") and left.type.name == "string":
             comparable(binding, bound.Constant(None, type=member, span=right.span), left)
@@ -309,7 +312,7 @@ def _map_projection(binding: Binding, sight: Sight, written: ast.MapProjection) 
 def _members(
     binding: Binding, sight: Sight, name: ast.Name, source: ast.Expression
 ) -> tuple[Expression, bound.Variable]:
-    given = bind_expression(binding, sight, source)
+    given = as_list(binding, bind_expression(binding, sight, source))
     check_operand(binding, "IN", given, "list")
     variable = binding.variable(name.name, (given.type.member or ANY).optional())
     binding.members.add(variable)

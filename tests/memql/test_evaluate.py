@@ -1,7 +1,6 @@
 """What expressions mean: null, three-valued logic, numbers at their ends, text, lists, order. No store is needed."""
 
 import math
-from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -17,27 +16,12 @@ from memql.evaluate import Evaluator, Failed
 from memql.functions import AGGREGATES, FUNCTIONS, OPERATORS
 from memql.order import compared, equal, group_key, sort_key
 from memql.parse import parse
-from memql.world import Node, Relation
+from memql.world import Nothing
 
 NAN = math.nan
 
 
-class Nowhere:
-    """A world in which nothing is."""
-
-    asked_at = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
-
-    def ends(self, relation: Relation) -> tuple[Node | None, Node | None]:
-        return None, None
-
-    def sources(self, node: Node) -> Sequence[Node]:
-        return ()
-
-    def similarity(self, one: Node, other: Node) -> float | None:
-        return None
-
-    def figure(self, node: Node, name: str) -> int | float | None:
-        return None
+NOW = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
 
 
 def meant(text: str, **parameters: Any) -> Any:
@@ -51,7 +35,7 @@ def meant(text: str, **parameters: Any) -> Any:
     project = bound.parts[0].clauses[0]
     assert isinstance(project, Project)
     try:
-        return Evaluator(Nowhere(), parameters).constant(project.items[0][1])
+        return Evaluator(Nothing(NOW), parameters).constant(project.items[0][1])
     except Failed as failed:
         return failed.problem
 
