@@ -17,8 +17,8 @@ LONGEST_NAME = 120
 """Characters of a name; what is longer is a line of something else."""
 WORDS_IN_A_NAME = 8
 """So many words at most: "Museum of Modern Art of New York City" has them."""
-LONGEST_ACRONYM = 6
-"""Letters of a word in capitals; longer ones are said aloud."""
+LONGEST_ACRONYM = 3
+"""Letters of a word in capitals that is taken for a name; longer ones are said aloud, unless nobody could say them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,9 @@ _STANDARDS = frozenset("UTF ISO SHA RFC GPT COVID MD AES RSA HTTP TLS IEEE DIN E
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 _WORD = re.compile(r"[^\W_]+(?:[-'’&][^\W_]+|\.[a-z]{2,3}(?![a-z]))*")
 _CONTRACTED = re.compile(r"['’](?:m|d|s|t|ve|ll|re)\Z|n['’]t\Z")
+_STATES = frozenset("NEW OLD END BUG TAP HOT OFF RUN MAX MIN SET ERR BAD TOO ADD SUM ACK".split())
+"""Short words as programs say them."""
+_VOWEL = re.compile("[aeiouy]")
 _POSSESSIVE = re.compile(r"['’][sS]?\Z")
 _ENDS_SENTENCE = re.compile(r"[.!?…:;\n\r\"“”«»()\[\]{}*•|>—–]|^\s*-\s|\s-\s")
 _TITLES = frozenset("dr mr mrs ms mx prof st sir sgt capt lt col gen rev hon".split())
@@ -61,6 +64,7 @@ _NO_NAMES = frozenset(
     "nothing everybody everyone everything another many several two three four five six seven eight nine ten first "
     "second third next last finally then today's one ones mom mum mommy mummy dad daddy grandma grandpa granny god "
     "tv pc id api cpu gpu ram ui ux os ai ml it hr pr qa ceo cto cfo vp json xml yaml csv html css http https url sql "
+    "eur usd gbp chf jpy aud cad kn kw kwh mw mwh kva khz mhz ghz kb mb gb tb mm cm km kg ml dn "
     "tcp ip ssh dns ssl tls cli sdk ide ci cd db usb pdf faqs ids prs apis urls "
     "error warning info debug note exception traceback true false none null yes/no".split()
 )
@@ -146,10 +150,12 @@ def _token(word: str, start: int, opens: bool) -> _Token:
     shaped = word[1:] != lower[1:] or (word[0] != lower[0] and "." in word)
     if len(word) == 1:
         nameable = word not in "IA"
-    elif word.isupper() and len(word) > LONGEST_ACRONYM:
-        nameable = False  # said aloud
+    elif word.isupper() and (
+        word in _STATES or (word.isalpha() and len(word) > LONGEST_ACRONYM and _VOWEL.search(lower))
+    ):
+        nameable = False
     else:
-        nameable = _CONTRACTED.sub("", folded) not in _NEVER
+        nameable = _CONTRACTED.sub("", folded) not in _NEVER and _TIMES.isdisjoint(folded.split("-"))
     return _Token(word, folded, start, start + len(word), opens, shaped, nameable)
 
 

@@ -76,7 +76,7 @@ class _Surface:
 
 @dataclass(slots=True)
 class Lexicon:
-    """Names and what they stand for. Of two entities with one name the first has it."""
+    """Names and what they stand for. Of two entities with one name the one that is added first has it."""
 
     _by_name: dict[str, Known] = field(default_factory=dict)
     _by_word: dict[str, list[_Surface]] = field(default_factory=dict)
@@ -113,8 +113,9 @@ def fold(name: str) -> str:
     return " ".join(name.casefold().replace("’", "'").split())
 
 
-def find(text: str, lexicons: Sequence[Lexicon]) -> Iterator[tuple[int, Known]]:
-    """Each known name in the text: where it stands and whose it is. Of equally long ones, the first lexicon's."""
+def find(text: str, lexicons: Sequence[Lexicon]) -> Iterator[tuple[int, int, Known]]:
+    """Each known name in the text: where it begins and ends, and whose it is. Of equally long ones, the first
+    lexicon's."""
     over = 0
     for match in _WORD.finditer(text):
         word, start = match[0].casefold(), match.start()
@@ -124,7 +125,7 @@ def find(text: str, lexicons: Sequence[Lexicon]) -> Iterator[tuple[int, Known]]:
         end, known = max(found, key=lambda each: each[0])
         if known is not None:
             over = end
-            yield start, known
+            yield start, end, known
 
 
 @dataclass(slots=True)
@@ -134,7 +135,11 @@ class _Held:
 
 
 class Gazetteer:
-    """All entities of a tenant by their names. Told of each version that comes; one thread."""
+    """All entities of a tenant by their names. Told of each version that comes; one thread.
+
+    Of two entities with one name it means the one that people named rather than the one that was found in a text, and
+    of two of a sort the older.
+    """
 
     def __init__(self) -> None:
         self._held: dict[int, _Held] = {}
@@ -154,7 +159,7 @@ class Gazetteer:
                 last = next(reversed(roots), 0)
                 roots[state.root] = None
                 lexicon = self._lexicons.get(scope)
-                if fresh and not state.retired and state.root > last and lexicon is not None:
+                if fresh and found(state) and not state.retired and state.root > last and lexicon is not None:
                     self._name(lexicon, held)
                 else:
                     # What a name stood for has changed, perhaps for other names too: made anew when asked for.
@@ -168,10 +173,8 @@ class Gazetteer:
         if (lexicon := self._lexicons.get(scope)) is None:
             lexicon = self._lexicons[scope] = Lexicon()
             held = [self._held[root] for root in sorted(self._of.get(scope, ()))]
-            for alive in (True, False):
-                for one in held:
-                    if one.state.retired is not alive:
-                        self._name(lexicon, one)
+            for one in sorted(held, key=lambda one: (one.state.retired, found(one.state))):
+                self._name(lexicon, one)
         return lexicon
 
     def _name(self, lexicon: Lexicon, held: _Held) -> None:
@@ -198,6 +201,18 @@ class Gazetteer:
 def ordinary(name: str) -> bool:
     """Whether the name is an ordinary word as well, and so no alias to be made up."""
     return fold(name) in _ORDINARY or fold(name) in _FUNCTION
+
+
+def key_of(name: str, domain: str) -> str:
+    """The external key of an entity that was found in a text."""
+    return f"{domain}/{fold(name)}"
+
+
+def found(state: ItemState) -> bool:
+    """Whether the entity is as it was found in a text: people have neither named it nor changed it."""
+    name = state.properties.get("name")
+    key = key_of(name, state.domain) if isinstance(name, str) else None
+    return state.version == 1 and state.properties.get("external_key") == key
 
 
 def _scopes(state: ItemState) -> list[tuple[str, str]]:

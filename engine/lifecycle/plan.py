@@ -5,13 +5,14 @@ known to the next as if it had been read from the tenant.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.commands import Command, Embedding, Link, NameEntity, Remember, Time
 from engine.decide.view import ItemState
 from engine.lifecycle.entities import LONGEST_NAME, named
 from engine.lifecycle.gazetteer import BLOCKED, ORGANIZATION, Gazetteer, Known, Lexicon, find, fold, ordinary
+from engine.lifecycle.gazetteer import key_of as entity_key
 from engine.limits import Limits
 from memql.values import instant
 
@@ -20,7 +21,9 @@ SIMILAR = 0.7
 
 _AGENTS = frozenset("assistant agent bot tool system function developer ai model".split())
 """Roles of what is no person."""
-_NOBODY = _AGENTS | frozenset("user human me you i customer client caller unknown anonymous none null n/a".split())
+_NOBODY = _AGENTS | frozenset(
+    "user human me you i visitor guest customer client caller unknown anonymous none null n/a".split()
+)
 """Authors called so have no name."""
 _DIGITS_OF_AN_ID = 3
 """An author in one word with so many digits is an account's number."""
@@ -153,22 +156,22 @@ class _Naming:
     def mentioned(self) -> list[Known]:
         """In the order of first mention. Who speaks is made known before, so that a greeting by name finds them."""
         self._introduce_author()
-        found = [*self._known(), *self._by_pattern()]
+        text = text_of(self._event)
+        known = list(find(text, self._lexicons))
+        found = [(start, each.name, each.category) for start, _, each in known]
+        # Of a name that is known, a part by itself is none: no TOM in TOM OKAFOR.
+        found += [
+            (each.start, each.name, each.category)
+            for each in named(text)
+            if not any(start <= each.start and each.start + len(each.name) <= end for start, end, _ in known)
+        ]
         once: dict[tuple[str | None, str | None], Known] = {}
         for _, name, category in sorted(found, key=lambda each: each[0]):
             if len(once) >= self._limits.mentions_per_memory:
                 break
-            if known := self._entity(name, category):
-                once.setdefault((known.id, known.key), known)
+            if entity := self._entity(name, category):
+                once.setdefault((entity.id, entity.key), entity)
         return list(once.values())
-
-    def _known(self) -> Iterator[tuple[int, str, str | None]]:
-        for start, known in find(text_of(self._event), self._lexicons):
-            yield start, known.name, known.category
-
-    def _by_pattern(self) -> Iterator[tuple[int, str, str | None]]:
-        for each in named(text_of(self._event)):
-            yield each.start, each.name, each.category
 
     def _introduce_author(self) -> None:
         author, role = self._event.properties.get("author"), self._event.properties.get("role")
@@ -197,7 +200,7 @@ class _Naming:
                 return twin
             if fold(twin.name) != fold(name):  # by an alias: it is kept here under its own name
                 return self._entity(twin.name, twin.category)
-        key = f"{event.domain}/{fold(name)}"
+        key = entity_key(name, event.domain)
         if not 0 < len(fold(name)) <= LONGEST_NAME or len(key) > self._limits.name_characters:
             return None
         since = instant(event.valid_from)
