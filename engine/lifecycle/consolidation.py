@@ -223,11 +223,12 @@ class Consolidation:
         if not events:
             self._most = self._limits.consolidation_events
             return False
-        flags = {event.id: flag for event in events if (flag := noise(text_of(event))) is not None}
         for event in events:
             if event.id in looked.remembered:
                 self._knowledge.follows(event)
-        news = [event for event in events if event.id not in flags and event.id not in looked.remembered]
+        news = [event for event in events if event.id not in looked.remembered]
+        flags = {event.id: flag for event in news if (flag := noise(text_of(event))) is not None}
+        news = [event for event in news if event.id not in flags]
         embeddings = self._embedded(news)
         turns = [
             Turn(event, embedding, alike, bare=self._tries[event.id] >= _TRIES - 1)

@@ -41,6 +41,7 @@ _WORD = re.compile(r"[^\W_]+(?:[-'’&][^\W_]+|\.[a-z]{2,3}(?![a-z]))*")
 _CONTRACTED = re.compile(r"['’](?:m|d|s|t|ve|ll|re)\Z|n['’]t\Z")
 _STATES = frozenset("NEW OLD END BUG TAP HOT OFF RUN MAX MIN SET ERR BAD TOO ADD SUM ACK".split())
 """Short words as programs say them."""
+_LETTERS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _VOWEL = re.compile("[aeiouy]")
 _POSSESSIVE = re.compile(r"['’][sS]?\Z")
 _ENDS_SENTENCE = re.compile(r"[.!?…:;\n\r\"“”«»()\[\]{}*•|>—–]|^\s*-\s|\s-\s")
@@ -133,7 +134,7 @@ class _Token:
     opens: bool
     """Whether a sentence begins here."""
     shaped: bool
-    """A capital where only a name has one: GitHub, iPhone, NASA."""
+    """A capital where only a name has one: GitHub, iPhone, NBA."""
     nameable: bool
     """Whether it may be part of a name."""
 
@@ -151,7 +152,7 @@ def _token(word: str, start: int, opens: bool) -> _Token:
     if len(word) == 1:
         nameable = word not in "IA"
     elif word.isupper() and (
-        word in _STATES or (word.isalpha() and len(word) > LONGEST_ACRONYM and _VOWEL.search(lower))
+        word in _STATES or (_LETTERS.fullmatch(word) and len(word) > LONGEST_ACRONYM and _VOWEL.search(lower))
     ):
         nameable = False
     else:
