@@ -16,6 +16,7 @@ LAYERS = ("memql", "engine", "server")
 ORDER: dict[str, tuple[str, ...]] = {
     "": LAYERS,
     "memql": (
+        "temporal",
         "values",
         "errors",
         "catalog",
@@ -40,6 +41,19 @@ ORDER: dict[str, tuple[str, ...]] = {
         "evaluate",
         "compiled",
         "explain",
+    ),
+    "memql.temporal": (
+        "untimely",
+        "calendar",
+        "zones",
+        "instants",
+        "durations",
+        "reading",
+        "making",
+        "truncating",
+        "reckoning",
+        "parts",
+        "stored",
     ),
     "memql.functions": ("function", "numbers", "texts", "lists", "times", "graphs", "aggregates"),
     "memql.actions": ("made", "expressions", "patterns", "clauses"),

@@ -1,0 +1,46 @@
+"""Python's own dates and times, which the stores hold, and ours, which have no ends and nanoseconds.
+
+One value has one form: what Python can hold exactly is always held so, and only the rest as ours. A time in Python's
+form is in UTC. So values can be compared as they are, and a time that was read or reckoned can be stored or sought.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TypeAlias
+
+from memql.temporal.durations import Duration
+from memql.temporal.instants import DAY, Date, DateTime, LocalDateTime, LocalTime, Temporal, Time, at
+
+Held: TypeAlias = date | Temporal | Duration
+"""Any date, time or duration as expressions meet it; Python's datetime is a date to Python."""
+OURS = (Date, LocalTime, Time, LocalDateTime, DateTime, Duration)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAYS = date.min.toordinal() - date(1970, 1, 1).toordinal(), date.max.toordinal() - date(1970, 1, 1).toordinal()
+
+
+def ours(value: Held) -> Temporal | Duration:
+    """The value with all that is known of dates and times."""
+    match value:
+        case datetime():
+            return at((value - _EPOCH) // timedelta(microseconds=1) * 1_000, 0)
+        case date():
+            return Date(value.toordinal() - date(1970, 1, 1).toordinal())
+    return value
+
+
+def held(value: Temporal | Duration | None) -> Held | None:
+    """The value in its one form."""
+    match value:
+        case Date() if _fits(value.number):
+            return date.fromordinal(value.number + date(1970, 1, 1).toordinal())
+        case DateTime(offset=0, zone="") if value.nanos % 1_000 == 0 and _fits(value.nanos // DAY):
+            return _EPOCH + timedelta(microseconds=value.nanos // 1_000)
+    return value
+
+
+def _fits(day: int) -> bool:
+    return _DAYS[0] <= day <= _DAYS[1]
+
+
+def type_name(value: Held) -> str:
+    """The name of its type in the language."""
+    return "datetime" if isinstance(value, datetime) else type(value).__name__.lower()
