@@ -41,6 +41,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "evaluate",
         "compiled",
         "explain",
+        "assist",
     ),
     "memql.temporal": (
         "untimely",
@@ -57,6 +58,16 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "memql.functions": ("function", "numbers", "texts", "lists", "times", "graphs", "aggregates"),
     "memql.actions": ("made", "expressions", "patterns", "clauses"),
+    "memql.assist": (
+        "reading",
+        "sight",
+        "keywords",
+        "properties",
+        "completion",
+        "description",
+        "diagnosis",
+        "highlighting",
+    ),
     "memql.bind": ("names", "expressions", "patterns", "projections"),
     "engine": (
         "limits",
