@@ -133,8 +133,8 @@ class Adjacency:
     ) -> Steps:
         """The relations seen in that scope from these roots, in the order of roots given and then of rows.
 
-        A relation is seen when it is current and valid, and both its ends are; the far end of a `lasting` kind, from
-        source to target, also when it is retired or no longer valid. More than `most` relations raise OverflowError.
+        A relation is seen when it is current and valid, and both its ends are. Along a `lasting` kind, from source to
+        target, ends are seen also when they are retired or no longer valid. More than `most` relations raise OverflowError.
         """
         parts = []
         if not len(roots):
@@ -168,10 +168,10 @@ class Adjacency:
         codes = [self._columns.codes[kind] for kind in lasting if kind in self._columns.codes]
         if codes:
             lasts = any_of(self._column["kind"][rows], codes)
+            # Whoever came to a retired item by such a relation goes on from it, or provenance would end there.
+            near_kept |= lasts & (scope.lasting(origins) > 0)
             if near == "source":
                 kept |= lasts & (scope.lasting(ends) > 0)
-            else:
-                near_kept |= lasts & (scope.lasting(origins) > 0)
         kept &= near_kept
         return Steps(rows[kept], origins[kept], ends[kept], self._column["weight"][rows[kept]])
 

@@ -10,7 +10,18 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.clock import SystemClock
-from engine.commands import Embedding, EventInput, Link, Principal, RecordEvents, Remember, ReviseItem
+from engine.commands import (
+    Command,
+    DeriveInsight,
+    Embedding,
+    EventInput,
+    Link,
+    Principal,
+    RecordEvents,
+    Remember,
+    RetireItem,
+    ReviseItem,
+)
 from engine.embed import Embedder
 from engine.limits import Limits
 from engine.rank import Ranking
@@ -51,7 +62,7 @@ class World:
         self.tenant = opened
         self.ids: dict[str, str] = {}
 
-    def write(self, command: RecordEvents | Remember | ReviseItem, by: Principal = ADA) -> Receipt:
+    def write(self, command: Command, by: Principal = ADA) -> Receipt:
         receipt = self.tenant.write_now(command, by)
         assert isinstance(receipt, Receipt), receipt
         return receipt
@@ -242,3 +253,20 @@ def test_nothing_to_find_is_an_empty_answer(world: World) -> None:
     world.tell("a", ("Ada", "the fence is red"))
     for text in ("", "?!", "zebra", "the of and"):
         assert world.ask(question(text))[0] == ([] if text != "the of and" else ["the fence is red"])
+
+
+def test_provenance_goes_on_through_what_was_retired(world: World) -> None:
+    """An insight leads to the sentence although the memory between them was retired."""
+    world.tell("a", ("Ada", "the fence is red"))
+    memory = world.ids["the fence is red"]
+    insight = world.write(DeriveInsight(text="red it is", links=(Link(kind="DERIVED_FROM", target=memory),)))
+    world.write(RetireItem(id=memory))
+
+    def read(reader: Reader) -> list[str]:
+        item = reader.item(insight.ids[0])
+        assert item
+        sources = reader.sources([item.root])
+        assert not isinstance(sources, Refusal)
+        return [str(event.properties["content"]) for event in sources[item.root]]
+
+    assert world.tenant.read_now(read, ADA) == ["the fence is red"]
