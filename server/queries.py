@@ -9,8 +9,10 @@ from strawberry import Info
 
 from engine import identities
 from memql.errors import not_found
+from server import assist
 from server.answers import Answer
 from server.arguments import As, AtLeast, Consolidated, Id, Valid, cursor_of, when
+from server.catalog import Catalog, tell
 from server.context import Context
 from server.cursors import Cursor
 from server.filters import ItemFilter, Where, kept, needs_of
@@ -183,5 +185,17 @@ class Query:
     )
     memql: Any = strawberry.field(
         resolver=ask, graphql_type=OUTCOME, description="Asks in MemQL: the query is run on this tenant, as you."
+    )
+    memql_check: assist.MemqlChecked = strawberry.field(
+        resolver=assist.check, description="What is wrong with a query as it stands, without running it."
+    )
+    memql_complete: list[assist.MemqlCompletion] = strawberry.field(
+        resolver=assist.complete, description="What could be written at a place of a query, the likeliest first."
+    )
+    memql_describe: assist.MemqlDescription | None = strawberry.field(
+        resolver=assist.describe, description="What the word at a place of a query is; null: nobody knows."
+    )
+    catalog: Catalog = strawberry.field(
+        resolver=tell, description="The names of this tenant: kinds, labels, kinds of relations, properties."
     )
     position: Position = strawberry.field(resolver=_position, description="The position that the tenant has reached.")

@@ -141,6 +141,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         "filters",
         "search",
         "language",
+        "assist",
+        "catalog",
         "queries",
         "inputs",
         "mutations",
