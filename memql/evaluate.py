@@ -5,7 +5,6 @@ says where in it each variable lies. Null, three-valued logic, order and overflo
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
 from typing import Any, TypeAlias
 
 from memql import ast, bound
@@ -13,7 +12,7 @@ from memql.bound import Expression, Variable
 from memql.errors import Problem, Span
 from memql.functions import FUNCTIONS, OPERATORS, Unanswerable
 from memql.functions.function import mistyped, shown
-from memql.functions.times import part
+from memql.functions.times import is_temporal, part
 from memql.order import Truth, and_, compared, equal, or_
 from memql.world import Datum, Node, Relation, World, node_property, relation_property
 
@@ -63,9 +62,9 @@ def property_of(value: Datum, name: str) -> Datum:
             return relation_property(value, name)
         case dict():
             return value.get(name)
-        case date():
-            return part(value, name)
-    raise Unanswerable("Q213", f"{shown(value)} has no property `{name}`", "nodes, relations, maps and dates have")
+    if is_temporal(value):
+        return part(value, name)
+    raise Unanswerable("Q213", f"{shown(value)} has no property `{name}`", "nodes, relations, maps and times have")
 
 
 class Evaluator:

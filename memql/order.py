@@ -5,11 +5,11 @@ always know: everything has its place, and null equals null.
 """
 
 import math
-from datetime import date, datetime
+from datetime import date
 from operator import ge, gt, le, lt
 from typing import Any, Literal, TypeAlias
 
-from memql.values import EPOCH
+from memql.temporal import TYPES, Date, DateTime, Duration, LocalDateTime, LocalTime, Time, ours, type_name
 from memql.world import Datum, Node, Path, Relation
 
 Truth: TypeAlias = bool | None
@@ -49,11 +49,17 @@ def compared(one: Datum, sign: Literal["<", "<=", ">", ">="], other: Datum) -> T
     kind = _sort(one)
     if kind != _sort(other):
         return None
-    if kind in ("number", "string", "boolean", "date", "datetime"):
+    if kind in ("number", "string", "boolean"):
         return bool(_SIGNS[sign](one, other))
+    if kind in _TEMPORAL:
+        return bool(_SIGNS[sign](*_moments(one, other)))
     if kind == "list":
         return _lists(one, sign, other)
     return None
+
+
+def _moments(one: Datum, other: Datum) -> tuple[Any, Any]:
+    return ours(one), ours(other)
 
 
 def _lists(ones: list[Datum], sign: Literal["<", "<=", ">", ">="], others: list[Datum]) -> Truth:
@@ -75,10 +81,6 @@ def _sort(value: Datum) -> str:
             return "number"
         case str():
             return "string"
-        case datetime():
-            return "datetime"
-        case date():
-            return "date"
         case list():
             return "list"
         case dict():
@@ -89,12 +91,17 @@ def _sort(value: Datum) -> str:
             return "relation"
         case Path():
             return "path"
+    if type(value) in TYPES:
+        return type_name(value)
     raise AssertionError(f"{type(value)} is no value")
 
 
 _RANKS = {name: rank for rank, name in enumerate(
-    ("map", "node", "relation", "list", "path", "datetime", "date", "string", "boolean", "number", "nan", "null")
+    ("map", "node", "relation", "list", "path", "datetime", "localdatetime", "date", "time", "localtime", "duration",
+     "string", "boolean", "number", "nan", "null")
 )}  # fmt: skip
+_TEMPORAL = frozenset({"datetime", "localdatetime", "date", "time", "localtime"})
+"""Dates and times; durations have no order but that of ORDER BY, for no day is as long as any other."""
 
 
 def sort_key(value: Datum) -> tuple[Any, ...]:
@@ -114,15 +121,15 @@ def sort_key(value: Datum) -> tuple[Any, ...]:
             return (rank, value.id)
         case Path():
             return (rank, tuple(node.id for node in value.nodes), tuple(each.id for each in value.relations))
-        case datetime():
-            return (rank, value - EPOCH)
-    return (rank, value)
+        case Duration():
+            return (rank, value.average)
+    return (rank, ours(value) if kind in _TEMPORAL else value)
 
 
 def group_key(value: Datum) -> object:
     """What DISTINCT and grouping tell values apart by: 1 and 1.0 are the same, and so are null and null."""
     match value:
-        case bool() | date():
+        case bool() | date() | Date() | DateTime() | LocalDateTime() | Time() | LocalTime() | Duration():
             return (type(value).__name__, value)
         case float() if math.isnan(value):
             return "NaN"

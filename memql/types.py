@@ -11,11 +11,12 @@ from typing import TypeAlias
 from memql.values import SCALARS
 
 Name: TypeAlias = str
-NAMES = ("any", "null", *SCALARS, "list", "map", "node", "relation", "path")
+NAMES = ("any", "null", *SCALARS, "localdatetime", "time", "localtime", "duration", "list", "map", "node", "relation",
+         "path")  # fmt: skip
 
 _GROUPS = {
     "number": frozenset({"integer", "float"}),
-    "temporal": frozenset({"date", "datetime"}),
+    "temporal": frozenset({"date", "datetime", "localdatetime", "time", "localtime"}),
     "entity": frozenset({"node", "relation"}),
 }
 """Names for several types at once, in signatures."""

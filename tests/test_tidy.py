@@ -56,7 +56,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "parts",
         "stored",
     ),
-    "memql.functions": ("function", "numbers", "texts", "lists", "times", "graphs", "aggregates"),
+    "memql.functions": ("function", "times", "numbers", "texts", "lists", "graphs", "aggregates"),
     "memql.actions": ("made", "expressions", "patterns", "clauses"),
     "memql.assist": (
         "reading",

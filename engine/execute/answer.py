@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.decide.view import ItemState, RelationState
 from engine.reader import Reader
+from memql.temporal import Date, DateTime, Duration, LocalDateTime, LocalTime, Time
 from memql.values import iso, micros
 from memql.world import Datum, Node, Path, Relation
 
@@ -135,6 +136,8 @@ def _plain(value: Any, ids: Mapping[int, str]) -> Any:
             return iso(micros(value))
         case date():
             return value.isoformat()
+        case Date() | DateTime() | LocalDateTime() | Time() | LocalTime() | Duration():
+            return str(value)
         case list():
             return [_plain(member, ids) for member in value]
         case dict():

@@ -8,8 +8,9 @@ from memql.bound import Asked
 from memql.compiled import Compiled
 from memql.errors import Problem, Reason, Refusal, nearest
 from memql.functions.function import shown
+from memql.temporal import DateTime, LocalDateTime
 from memql.types import Type
-from memql.values import Misfit, Value, conform, micros, read_instant
+from memql.values import FOREVER, Misfit, Value, conform, micros, read_instant
 
 
 def given(asked: Sequence[Asked], handed: Mapping[str, Any]) -> dict[str, Value] | Refusal:
@@ -47,6 +48,9 @@ def moment(value: Value) -> int | None:
     match value:
         case datetime():
             return micros(value)
+        case DateTime() | LocalDateTime():
+            us = value.nanos // 1_000
+            return us if abs(us) < FOREVER else None
         case date():
             return micros(datetime(value.year, value.month, value.day, tzinfo=UTC))
         case str():

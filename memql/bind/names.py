@@ -6,7 +6,7 @@ from memql import ast
 from memql.binding import Binding
 from memql.catalog import STATE, Property
 from memql.errors import Span, nearest
-from memql.functions.times import PARTS
+from memql.temporal import PARTS, TEXTS, spelled
 from memql.types import ANY, DATETIME, FLOAT, INTEGER, STRING, Type, declared, list_of
 from memql.world import NODE_PROPERTIES, RELATION_PROPERTIES
 
@@ -120,11 +120,12 @@ def property_type(binding: Binding, of: Type, name: str, span: Span) -> Type | N
             found = _declared(binding, of, name)
             names = {*RELATION_PROPERTIES, *(each for kind in _relations(binding, of) for each in kind)}
             return _known(binding, of, name, span, found, names)
-        case "date" | "datetime":
-            if name not in PARTS:
-                hint = nearest(name, PARTS) or f"one of {', '.join(PARTS[:6])} …"
+        case _ if of.name in PARTS:
+            known = PARTS[of.name]
+            if spelled(name) not in known:
+                hint = nearest(name, known) or f"one of {', '.join(known[:6])} …"
                 binding.problem("Q102", f"a {of.name} has no part `{name}`", span, hint)
-            return INTEGER
+            return (STRING if spelled(name) in TEXTS else INTEGER).present()
         case "any" | "map" | "null":
             return ANY
     binding.problem("Q204", f"a {of} has no properties", span, "nodes, relations, maps, dates and times have")

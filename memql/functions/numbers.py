@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable
 
 from memql.functions.function import Function, Given, Unanswerable, first, mistyped, not_too_long, shown
-from memql.types import ANY, STRING, Type, common
+from memql.functions.times import difference_of, is_temporal, product_of, quotient_of, sum_of
+from memql.types import ANY, STRING, Type, common, fits
 from memql.values import INT64
 from memql.world import Datum
 
@@ -34,6 +35,8 @@ def add(one: Datum, other: Datum) -> Datum:
         made = _text(one) + _text(other)
         not_too_long(len(made))
         return made
+    if is_temporal(one) or is_temporal(other):
+        return sum_of(one, other)
     _numbers("+", one, other)
     return _checked(one + other)
 
@@ -45,11 +48,15 @@ def _text(value: str | Number) -> str:
 
 
 def subtract(one: Datum, other: Datum) -> Datum:
+    if is_temporal(one) or is_temporal(other):
+        return difference_of(one, other)
     _numbers("-", one, other)
     return _checked(one - other)
 
 
 def multiply(one: Datum, other: Datum) -> Datum:
+    if is_temporal(one) or is_temporal(other):
+        return product_of(one, other)
     _numbers("*", one, other)
     try:
         return _checked(one * other)
@@ -63,6 +70,8 @@ def _checked(value: Number) -> Number:
 
 def divide(one: Datum, other: Datum) -> Datum:
     """Integers give an integer, cut towards zero."""
+    if is_temporal(one) or is_temporal(other):
+        return quotient_of(one, other)
     _numbers("/", one, other)
     if isinstance(one, int) and isinstance(other, int):
         if other == 0:
@@ -120,19 +129,28 @@ def _sum_type(given: Given) -> Type:
         return common(each for each in given if each.name == "list")
     if "any" in names or "null" in names:
         return ANY
-    return STRING if "string" in names else common(given)
+    return STRING if "string" in names else _number_type(given)
 
 
 def _number_type(given: Given) -> Type:
+    """Of numbers a number; of a date or time and a duration a date or time, and with a number a duration."""
+    times = [each for each in given if each.name not in ("any", "null") and fits(each, "temporal")]
+    if times:
+        return times[0].optional()
+    names = {each.name for each in given}
+    if "duration" in names and names <= {"integer", "float", "duration"}:
+        return Type("duration")
     return common(given) if all(each.name in ("integer", "float") for each in given) else ANY
 
 
 OPERATORS = (
-    Function("+", ("number|string|list", "number|string|list"), _sum_type,
-             "the sum of numbers, texts one after the other, a list and what is added to it", add),
-    Function("-", ("number", "number"), _number_type, "the difference", subtract),
-    Function("*", ("number", "number"), _number_type, "the product", multiply),
-    Function("/", ("number", "number"), _number_type, "the quotient; of integers an integer, cut off", divide),
+    Function("+", ("number|string|list|temporal|duration", "number|string|list|temporal|duration"), _sum_type,
+             "the sum of numbers, texts one after the other, a list and what is added to it, a time so much later",
+             add),
+    Function("-", ("number|temporal|duration", "number|duration"), _number_type,
+             "the difference; of a time and a duration the time so much earlier", subtract),
+    Function("*", ("number|duration", "number|duration"), _number_type, "the product", multiply),
+    Function("/", ("number|duration", "number"), _number_type, "the quotient; of integers an integer, cut off", divide),
     Function("%", ("number", "number"), _number_type, "the rest of a division", remainder),
     Function("^", ("number", "number"), "float", "the first number to the power of the second", power),
     Function("negative", ("number",), _number_type, "the number with the other sign", negative),

@@ -3,11 +3,11 @@
 import math
 import re
 from collections.abc import Callable
-from datetime import date, datetime
 
 from memql.functions.function import Function, Unanswerable, mistyped, not_too_long, shown
+from memql.functions.times import is_temporal
+from memql.temporal import ours
 from memql.types import STRING, list_of
-from memql.values import iso, micros
 from memql.world import Datum
 
 PATTERN_CHARACTERS = 1_000
@@ -64,11 +64,9 @@ def to_string(value: Datum) -> str:
             return "Infinity" if value > 0 else "-Infinity"
         case int() | float():
             return str(value)
-        case datetime():
-            return iso(micros(value))
-        case date():
-            return value.isoformat()
-    return mistyped("toString", "a number, a text, a boolean, a date or a time", value)
+    if is_temporal(value):
+        return str(ours(value))
+    return mistyped("toString", "a number, a text, a boolean, a date, a time or a duration", value)
 
 
 def to_boolean(value: Datum) -> bool | None:
@@ -138,6 +136,6 @@ FUNCTIONS = (
              lambda text, count: _text("left", text)[: _count("left", count)]),
     Function("right", ("string", "integer"), "string", "its last characters", _right),
     Function("reverse", ("string|list",), lambda given: given[0], "backwards", _reverse),
-    Function("toString", ("number|string|boolean|temporal",), "string", "the value as a text", to_string),
+    Function("toString", ("number|string|boolean|temporal|duration",), "string", "the value as a text", to_string),
     Function("toBoolean", ("string|boolean|integer",), "boolean", "the value as true or false, or null", to_boolean),
 )  # fmt: skip

@@ -5,16 +5,16 @@ reckoned with. No clock: what is now comes in as an argument.
 from memql.temporal.durations import Duration, duration, read_duration
 from memql.temporal.instants import Date, DateTime, LocalDateTime, LocalTime, Temporal, Time, Zone, at, zone_of
 from memql.temporal.making import current, made
-from memql.temporal.parts import PARTS, TEXTS, part
+from memql.temporal.parts import PARTS, TEXTS, part, spelled
 from memql.temporal.reckoning import between, in_days, in_months, in_seconds, shifted
-from memql.temporal.stored import OURS, Held, held, ours, type_name
+from memql.temporal.stored import TYPES, Held, held, ours, type_name
 from memql.temporal.truncating import truncated
 from memql.temporal.untimely import Untimely
 
 __all__ = [
-    "OURS",
     "PARTS",
     "TEXTS",
+    "TYPES",
     "Date",
     "DateTime",
     "Duration",
@@ -38,6 +38,7 @@ __all__ = [
     "part",
     "read_duration",
     "shifted",
+    "spelled",
     "truncated",
     "type_name",
     "zone_of",

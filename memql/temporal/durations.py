@@ -68,6 +68,9 @@ class Duration:
         by = exact("a duration", factor)
         return carried(self.months * by, self.days * by, self.time * by)
 
+    def by(self, divisor: Amount) -> "Duration":
+        return self.times(1 / exact("a duration", divisor))
+
     def __str__(self) -> str:
         years, months = quotient(self.months, 12), rest(self.months, 12)
         dated = _units((years, "Y"), (months, "M"), (self.days, "D"))

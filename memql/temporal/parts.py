@@ -25,10 +25,17 @@ PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Of each type the parts that it has; all are integers but those of `TEXTS`."""
 TEXTS = frozenset({"timezone", "offset"})
+_SPELLED = {name.lower(): name for names in PARTS.values() for name in names}
+
+
+def spelled(name: str) -> str:
+    """The part's name as it is written here, for one written in any capitals."""
+    return _SPELLED.get(name.lower(), name)
 
 
 def part(value: Temporal | Duration, name: str) -> int | str | None:
-    """None where it has no such part."""
+    """None where it has no such part. Its name may be written in any capitals."""
+    name = spelled(name)
     if isinstance(value, Duration):
         return duration_part(value, name)
     date, time = date_of(value), time_of(value)

@@ -12,7 +12,7 @@ from memql.temporal.instants import DAY, Date, DateTime, LocalDateTime, LocalTim
 
 Held: TypeAlias = date | Temporal | Duration
 """Any date, time or duration as expressions meet it; Python's datetime is a date to Python."""
-OURS = (Date, LocalTime, Time, LocalDateTime, DateTime, Duration)
+TYPES = frozenset({date, datetime, Date, LocalTime, Time, LocalDateTime, DateTime, Duration})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAYS = date.min.toordinal() - date(1970, 1, 1).toordinal(), date.max.toordinal() - date(1970, 1, 1).toordinal()
 
