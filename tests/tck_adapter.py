@@ -1,0 +1,141 @@
+"""openCypher's conformance scenarios against MemQL: a scratch tenant of the real stores in which each scenario has its
+own owner, who sees nothing of the others.
+
+The runner and its scenarios are not part of this repository; it asks for `name`, `reset`, `load`, `parse` and `run`.
+"""
+
+import atexit
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.clock import SystemClock
+from engine.commands import AddItem, Principal, Relate, SetCatalog
+from engine.decide.view import ItemState, RelationState
+from engine.execute import PathState, Rows, run
+from engine.limits import Limits
+from engine.records import Receipt
+from engine.tenant import Tenant
+from memql.catalog import Catalog
+from memql.compiled import compile_query
+from memql.errors import Problem, Refusal
+from memql.temporal import Date, DateTime, Duration, LocalDateTime, LocalTime, Time
+
+ROOT = Principal("usr_root", admin=True)
+KIND = "Thing"
+"""The kind of every node: openCypher knows only labels."""
+
+
+class Refused(Exception):
+    """A query that was not answered, with the place of the first problem."""
+
+    def __init__(self, problem: Problem, phase: str) -> None:
+        super().__init__(f"{problem.code} {problem.message}")
+        self.phase = phase
+        self.unsupported = problem.code.startswith("Q5")
+        if problem.span is not None:
+            self.line, self.column = problem.span.line, problem.span.column
+
+
+class MemQL:
+    """The adapter: one process, one tenant, as many graphs side by side as there are scenarios."""
+
+    name = "memql"
+    strict_errors = True
+    strict_columns = True
+
+    def __init__(self) -> None:
+        self._tenant: Tenant | None = None
+        self._scenarios = 0
+        self._me = ROOT
+        self._given: Any = sys.modules.get("tck")
+        """The runner's own module, whose values of nodes, relations and paths it compares."""
+
+    def reset(self) -> None:
+        """A new owner, and so an empty graph."""
+        self._scenarios += 1
+        self._me = Principal(f"usr_{self._scenarios}")
+
+    @property
+    def tenant(self) -> Tenant:
+        if self._tenant is None:
+            folder = tempfile.TemporaryDirectory()
+            limits = Limits(text_commit_ms=60_000, graph_gather_ms=60_000)
+            opened = Tenant.open("tck", Path(folder.name) / "tck", clock=SystemClock(), limits=limits)
+            assert isinstance(opened, Tenant), opened
+            self._tenant = opened
+            atexit.register(folder.cleanup)
+            atexit.register(opened.close)
+            receipt = opened.write_now(SetCatalog(open=True), ROOT)
+            assert isinstance(receipt, Receipt), receipt
+        return self._tenant
+
+    def load(self, scenario: Mapping[str, Any]) -> bool:
+        """Records the scenario's graph by the commands that everyone uses. False where it has what these refuse, as a
+        property that is called `id`."""
+        graph = scenario["graph"] or {"nodes": (), "rels": ()}
+        ids = {}
+        for node in graph["nodes"]:
+            item = AddItem(kind=KIND, labels=tuple(node["labels"]), properties=self._held(node["props"]))
+            recorded = self.tenant.write_now(item, self._me)
+            if isinstance(recorded, Refusal):
+                return False
+            ids[node["id"]] = recorded.ids[0]
+        for each in graph["rels"]:
+            source, target = ids[each["src"]], ids[each["dst"]]
+            relate = Relate(source=source, kind=each["type"], target=target, properties=self._held(each["props"]))
+            if isinstance(self.tenant.write_now(relate, self._me), Refusal):
+                return False
+        return True
+
+    def _held(self, properties: Mapping[str, Any]) -> dict[str, Any]:
+        """As they are recorded. A value of time is given as the expression that makes it."""
+        made = {}
+        for name, value in properties.items():
+            if isinstance(value, dict) and "$expr" in value:
+                rows = run(self.tenant, f"RETURN {value['$expr']} AS made", {}, self._me)
+                assert isinstance(rows, Rows), rows
+                made[name] = rows.rows[0][0]
+            elif value is not None:
+                made[name] = value
+        return made
+
+    def parse(self, query: str) -> None:
+        """Passes where the query could be run, whatever the graph."""
+        compiled = compile_query(query, Catalog().opened(True))
+        if isinstance(compiled, Refusal):
+            raise Refused(compiled.problems[0], "compile")
+
+    def run(self, query: str, params: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
+        compiled = compile_query(query, self.tenant.catalog)
+        if isinstance(compiled, Refusal):
+            raise Refused(compiled.problems[0], "compile")
+        rows = run(self.tenant, query, params, self._me)
+        if isinstance(rows, Refusal):
+            raise Refused(rows.problems[0], "run")
+        return [column.name for column in rows.columns], [[self._value(each) for each in row] for row in rows.rows]
+
+    def _value(self, value: Any) -> Any:
+        """As the runner compares them: temporal values as text."""
+        match value:
+            case ItemState():
+                return self._given.Node(frozenset(value.labels), dict(value.properties))
+            case RelationState():
+                return self._given.Rel(value.kind, dict(value.properties))
+            case PathState():
+                steps = zip(value.nodes, value.relations, strict=False)
+                forward = [relation.source == node.root for node, relation in steps]
+                return self._given.Path(
+                    [self._value(each) for each in value.nodes],
+                    [self._value(each) for each in value.relations],
+                    forward,
+                )
+            case list():
+                return [self._value(each) for each in value]
+            case dict():
+                return {key: self._value(each) for key, each in value.items()}
+            case Date() | DateTime() | LocalDateTime() | LocalTime() | Time() | Duration():
+                return str(value)
+        return value
