@@ -278,25 +278,36 @@ def query(
         written = f"EXPLAIN {written}"
     given = _params(param or [], params)
 
-    async def ask() -> "tuple[dict[str, Any] | Refusal, str]":
+    async def ask() -> "dict[str, Any] | Refusal":
         async with reached(loaded, "query", url, tenant) as client:
-            known = {"query": written, "params": given, "consolidated": False}
-            return await _as_far_as_known(client, MEMQL, known | {"consolidated": not explain}, known)
+            return await answered(client, written, given, whole=not explain)
 
     from memql.errors import Refusal
-    from server.client import refused
 
-    asked, late = asyncio.run(ask())
-    if isinstance(asked, Refusal):
-        stop(asked.problems)
-    answer = _noted(asked["answer"], late)
+    answer = asyncio.run(ask())
+    if isinstance(answer, Refusal):
+        stop(answer.problems)
     if answer["__typename"] == "MemqlError":
         for problem in answer["problems"]:
             typer.echo(plain(problem["rendered"]), err=True)
         raise typer.Exit(Exit.FAILED)
-    if refusal := refused(answer):
-        stop(refusal.problems)
     show_rows(answer, form)
+
+
+async def answered(
+    client: "Client", written: str, params: Mapping[str, Any], *, whole: bool = True
+) -> "dict[str, Any] | Refusal":
+    """What a query found, or a `MemqlError` that says what is wrong with it. `whole`: in all that was said; where that
+    is not understood yet, in what is, with a notice."""
+    from memql.errors import Refusal
+    from server.client import refused
+
+    known = {"query": written, "params": params, "consolidated": False}
+    asked, late = await _as_far_as_known(client, MEMQL, known | {"consolidated": whole}, known)
+    if isinstance(asked, Refusal):
+        return asked
+    answer = _noted(asked["answer"], late)
+    return refused(answer) or answer
 
 
 def show_rows(answer: Mapping[str, Any], form: Form) -> None:

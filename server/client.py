@@ -58,6 +58,19 @@ class Client:
     def url(self) -> str:
         return str(self._http.base_url).rstrip("/")
 
+    @property
+    def tenant(self) -> str | None:
+        """The tenant that is asked about; None: the server's own choice."""
+        named: str | None = self._http.headers.get("x-memql-tenant")
+        return named
+
+    def turn_to(self, tenant: str | None) -> None:
+        """From now on it is asked about that tenant."""
+        if tenant is None:
+            self._http.headers.pop("x-memql-tenant", None)
+        else:
+            self._http.headers["x-memql-tenant"] = tenant
+
     async def ask(self, document: str, /, **variables: Any) -> dict[str, Any] | Refusal:
         """The data of one operation, whole; or why there is none."""
         body = orjson.dumps({"query": document, "variables": variables})
