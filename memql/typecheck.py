@@ -28,6 +28,8 @@ def check_call(binding: Binding, function: Function, arguments: Sequence[Express
         if not fits(argument.type, wanted):
             message = f"`{function.name}` takes {spoken(wanted)}, not {a_type(argument.type)}"
             hint = function.signature() if function.name[0].isalpha() else ""
+            if function.name == "-" and fits(argument.type, "temporal"):
+                hint = "the time from one to the other is duration.between(a, b)"
             binding.problem("Q201", message, argument.span, hint)
 
 

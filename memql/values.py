@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeAlias
 
-Value: TypeAlias = "bool | int | float | str | date | datetime | list[Value] | dict[str, Value] | None"
+from memql.temporal import TYPES as TEMPORAL
+from memql.temporal import DateTime, Held, at, held, ours, recalled, type_name
+
+Value: TypeAlias = "bool | int | float | str | Held | list[Value] | dict[str, Value] | None"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FOREVER = 2**62
@@ -106,6 +109,9 @@ def _conform_scalar(value: object, of: str) -> "Value | Misfit":
             return text_misfit(value) or value
         case "datetime", datetime():
             return instant(micros(value))
+        case "datetime", DateTime():
+            moment = held(at(value.nanos // 1_000 * 1_000, 0))
+            return moment if isinstance(moment, datetime) else Misfit(f"{value} lies beyond the years 1 to 9999")
         case "datetime", str():
             read = read_instant(value)
             return read if isinstance(read, Misfit) else instant(read)
@@ -145,6 +151,8 @@ def _conform_any(value: object, depth: int) -> "Value | Misfit":
                     return Misfit(fitted.message, f".{key}{fitted.place}")
                 entries[key] = fitted
             return entries
+    if type(value) in TEMPORAL:
+        return held(ours(value))  # type: ignore[arg-type]
     return Misfit(f"a {type(value).__name__} cannot be stored")
 
 
@@ -171,12 +179,14 @@ def type_of(value: "Value") -> str:
             members = {type_of(member) for member in value}
             only = members.pop() if len(members) == 1 else "any"
             return f"{only}[]" if only in SCALARS else "any"
+    if type(value) in TEMPORAL:
+        return "any"
     raise AssertionError(f"{type(value)} is no value")
 
 
 def _not_a(value: object, of: str) -> Misfit:
     known = isinstance(value, bool | int | float | str | date | list | dict)
-    given = type_of(value) if known else type(value).__name__  # type: ignore[arg-type]
+    given = type_of(value) if known else type(value).__name__.lower()  # type: ignore[arg-type]
     return Misfit(f"a value of type {of} is expected, not {given}")
 
 
@@ -198,6 +208,8 @@ def to_json(value: "Value") -> Any:
         case dict():
             plain = {key: to_json(member) for key, member in value.items()}
             return {"$map": plain} if any(key.startswith("$") for key in value) else plain
+    if type(value) in TEMPORAL:
+        return {"$temporal": [type_name(value), str(value)]}  # type: ignore[arg-type]
     return value
 
 
@@ -210,6 +222,8 @@ def from_json(data: Any) -> "Value":
             return datetime.fromisoformat(text)
         case {"$date": str(text), **rest} if not rest:
             return date.fromisoformat(text)
+        case {"$temporal": [str(name), str(text)], **rest} if not rest:
+            return recalled(name, text)
         case {"$map": dict(plain), **rest} if not rest:
             return {key: from_json(member) for key, member in plain.items()}
         case dict():

@@ -15,6 +15,7 @@ from engine.adjacency import Steps
 from engine.decide.view import NEVER, ItemState, RelationState
 from engine.reader import Reader
 from memql.errors import Problem, Reason, Refusal, invalid, nearest, over_limit
+from memql.temporal import Date, DateTime, Duration, LocalDateTime, LocalTime, Time
 from memql.values import FOREVER, Value, iso, micros
 from server import cursors
 from server.cursors import Cursor
@@ -326,6 +327,8 @@ def _plain(value: Value) -> Any:
             return iso(micros(value))
         case date():
             return value.isoformat()
+        case Date() | DateTime() | LocalDateTime() | Time() | LocalTime() | Duration():
+            return str(value)
         case list():
             return [_plain(member) for member in value]
         case dict():

@@ -21,7 +21,7 @@ from engine.tenant import Tenant
 from memql.catalog import Catalog
 from memql.compiled import compile_query
 from memql.errors import Problem, Refusal
-from memql.temporal import Date, DateTime, Duration, LocalDateTime, LocalTime, Time
+from memql.temporal import TYPES, ours
 
 ROOT = Principal("usr_root", admin=True)
 KIND = "Thing"
@@ -121,9 +121,9 @@ class MemQL:
         """As the runner compares them: temporal values as text."""
         match value:
             case ItemState():
-                return self._given.Node(frozenset(value.labels), dict(value.properties))
+                return self._given.Node(frozenset(value.labels), self._value(dict(value.properties)))
             case RelationState():
-                return self._given.Rel(value.kind, dict(value.properties))
+                return self._given.Rel(value.kind, self._value(dict(value.properties)))
             case PathState():
                 steps = zip(value.nodes, value.relations, strict=False)
                 forward = [relation.source == node.root for node, relation in steps]
@@ -136,6 +136,4 @@ class MemQL:
                 return [self._value(each) for each in value]
             case dict():
                 return {key: self._value(each) for key, each in value.items()}
-            case Date() | DateTime() | LocalDateTime() | LocalTime() | Time() | Duration():
-                return str(value)
-        return value
+        return str(ours(value)) if type(value) in TYPES else value

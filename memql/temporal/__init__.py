@@ -7,7 +7,7 @@ from memql.temporal.instants import Date, DateTime, LocalDateTime, LocalTime, Te
 from memql.temporal.making import current, made
 from memql.temporal.parts import PARTS, TEXTS, part, spelled
 from memql.temporal.reckoning import between, in_days, in_months, in_seconds, shifted
-from memql.temporal.stored import TYPES, Held, held, ours, type_name
+from memql.temporal.stored import TYPES, Held, held, ours, recalled, type_name
 from memql.temporal.truncating import truncated
 from memql.temporal.untimely import Untimely
 
@@ -37,6 +37,7 @@ __all__ = [
     "ours",
     "part",
     "read_duration",
+    "recalled",
     "shifted",
     "spelled",
     "truncated",

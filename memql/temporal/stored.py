@@ -7,8 +7,9 @@ form is in UTC. So values can be compared as they are, and a time that was read 
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeAlias
 
-from memql.temporal.durations import Duration
+from memql.temporal.durations import Duration, read_duration
 from memql.temporal.instants import DAY, Date, DateTime, LocalDateTime, LocalTime, Temporal, Time, at
+from memql.temporal.reading import read_date, read_date_time, read_local_date_time, read_local_time, read_time
 
 Held: TypeAlias = date | Temporal | Duration
 """Any date, time or duration as expressions meet it; Python's datetime is a date to Python."""
@@ -39,6 +40,26 @@ def held(value: Temporal | Duration | None) -> Held | None:
 
 def _fits(day: int) -> bool:
     return _DAYS[0] <= day <= _DAYS[1]
+
+
+def recalled(name: str, text: str) -> Temporal | Duration:
+    """The value of the type `name` that was printed so. A time in a named zone keeps the offset that it had, whatever
+    the rules of the zone have become."""
+    match name:
+        case "date":
+            return read_date(text)
+        case "time":
+            return read_time(text)
+        case "localtime":
+            return read_local_time(text)
+        case "localdatetime":
+            return read_local_date_time(text)
+        case "datetime":
+            instant, _, zone = text.partition("[")
+            read = read_date_time(instant)
+            return DateTime(read.local, read.offset, zone.removesuffix("]"))
+    assert name == "duration"
+    return read_duration(text)
 
 
 def type_name(value: Held) -> str:
