@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from server import __version__, asking, embedder, importing, showing, upkeep
+from server import __version__, asking, embedder, importing, shell, showing, upkeep
 from server.options import Config, Data, Host, Others, Port, settle, stop, tilde
 from server.tables import Format, show
 
@@ -37,8 +37,8 @@ def memql(
     """Memory for AI agents: a knowledge graph that says where everything in it
     came from.
 
-    import, recall, query and show ask the server that has the data directory,
-    or another one by --url; where none runs they do without. verify, recover,
+    import, recall, query, shell and show ask the server that has the data
+    directory, or another one by --url; where none runs they do without. verify, recover,
     rebuild and tenants delete need the directory for themselves.
 
     Settings come from flags, then MEMQL_… variables, then memql.toml, then
@@ -157,6 +157,7 @@ def schema() -> None:
 
 app.add_typer(importing.app)
 app.add_typer(asking.app)
+app.add_typer(shell.app)
 app.add_typer(showing.app)
 app.add_typer(upkeep.app)
 app.add_typer(embedder.app)

@@ -160,12 +160,14 @@ ORDER: dict[str, tuple[str, ...]] = {
         "options",
         "importing",
         "asking",
+        "shell",
         "showing",
         "demo",
         "upkeep",
         "embedder",
         "cli",
     ),
+    "server.shell": ("screen", "script", "history", "session", "commands", "editor"),
 }
 
 # What stands for an import whose name is computed: it hides what is known, so it too has its place.
