@@ -9,7 +9,7 @@ from datetime import date
 from operator import ge, gt, le, lt
 from typing import Any, Literal, TypeAlias
 
-from memql.temporal import TYPES, Date, DateTime, Duration, LocalDateTime, LocalTime, Time, ours, type_name
+from memql.temporal import TYPES, Date, DateTime, Duration, LocalDateTime, LocalTime, Time, order_key, type_name
 from memql.world import Datum, Node, Path, Relation
 
 Truth: TypeAlias = bool | None
@@ -52,14 +52,10 @@ def compared(one: Datum, sign: Literal["<", "<=", ">", ">="], other: Datum) -> T
     if kind in ("number", "string", "boolean"):
         return bool(_SIGNS[sign](one, other))
     if kind in _TEMPORAL:
-        return bool(_SIGNS[sign](*_moments(one, other)))
+        return bool(_SIGNS[sign](order_key(one), order_key(other)))
     if kind == "list":
         return _lists(one, sign, other)
     return None
-
-
-def _moments(one: Datum, other: Datum) -> tuple[Any, Any]:
-    return ours(one), ours(other)
 
 
 def _lists(ones: list[Datum], sign: Literal["<", "<=", ">", ">="], others: list[Datum]) -> Truth:
@@ -121,9 +117,7 @@ def sort_key(value: Datum) -> tuple[Any, ...]:
             return (rank, value.id)
         case Path():
             return (rank, tuple(node.id for node in value.nodes), tuple(each.id for each in value.relations))
-        case Duration():
-            return (rank, value.average)
-    return (rank, ours(value) if kind in _TEMPORAL else value)
+    return (rank, order_key(value) if type(value) in TYPES else value)
 
 
 def group_key(value: Datum) -> object:

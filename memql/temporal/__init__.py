@@ -7,7 +7,7 @@ from memql.temporal.instants import Date, DateTime, LocalDateTime, LocalTime, Te
 from memql.temporal.making import current, made
 from memql.temporal.parts import PARTS, TEXTS, part, spelled
 from memql.temporal.reckoning import between, in_days, in_months, in_seconds, shifted
-from memql.temporal.stored import TYPES, Held, held, ours, recalled, type_name
+from memql.temporal.stored import TYPES, Held, held, order_key, ours, recalled, type_name
 from memql.temporal.truncating import truncated
 from memql.temporal.untimely import Untimely
 
@@ -34,6 +34,7 @@ __all__ = [
     "in_months",
     "in_seconds",
     "made",
+    "order_key",
     "ours",
     "part",
     "read_duration",

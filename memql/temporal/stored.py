@@ -5,7 +5,7 @@ form is in UTC. So values can be compared as they are, and a time that was read 
 """
 
 from datetime import UTC, date, datetime, timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from memql.temporal.durations import Duration, read_duration
 from memql.temporal.instants import DAY, Date, DateTime, LocalDateTime, LocalTime, Temporal, Time, at
@@ -15,7 +15,7 @@ Held: TypeAlias = date | Temporal | Duration
 """Any date, time or duration as expressions meet it; Python's datetime is a date to Python."""
 TYPES = frozenset({date, datetime, Date, LocalTime, Time, LocalDateTime, DateTime, Duration})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAYS = date.min.toordinal() - date(1970, 1, 1).toordinal(), date.max.toordinal() - date(1970, 1, 1).toordinal()
+_DAYS = date.min.toordinal() - _EPOCH.toordinal(), date.max.toordinal() - _EPOCH.toordinal()
 
 
 def ours(value: Held) -> Temporal | Duration:
@@ -24,7 +24,7 @@ def ours(value: Held) -> Temporal | Duration:
         case datetime():
             return at((value - _EPOCH) // timedelta(microseconds=1) * 1_000, 0)
         case date():
-            return Date(value.toordinal() - date(1970, 1, 1).toordinal())
+            return Date(value.toordinal() - _EPOCH.toordinal())
     return value
 
 
@@ -32,10 +32,26 @@ def held(value: Temporal | Duration | None) -> Held | None:
     """The value in its one form."""
     match value:
         case Date() if _fits(value.number):
-            return date.fromordinal(value.number + date(1970, 1, 1).toordinal())
+            return date.fromordinal(value.number + _EPOCH.toordinal())
         case DateTime(offset=0, zone="") if value.nanos % 1_000 == 0 and _fits(value.nanos // DAY):
             return _EPOCH + timedelta(microseconds=value.nanos // 1_000)
     return value
+
+
+def order_key(value: Held) -> Any:
+    """What values of one type are ordered by, in either form. Most are Python's, and many are sorted."""
+    match value:
+        case datetime():
+            return (value - _EPOCH) // timedelta(microseconds=1) * 1_000, 0, ""
+        case date():
+            return value.toordinal() - _EPOCH.toordinal()
+        case Date():
+            return value.number
+        case DateTime() | Time():
+            return value.key
+        case Duration():
+            return value.average
+    return value.nanos
 
 
 def _fits(day: int) -> bool:
