@@ -1,6 +1,7 @@
 """The command `memql shell`: queries in MemQL one after the other, from a person at a terminal or from a file."""
 
 import asyncio
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,6 +70,7 @@ async def _talk(session: "Session") -> bool:
     if refusal := await session.refresh(at_once=True):
         for problem in refusal.problems:
             complain(problem)
+    loop = asyncio.get_running_loop()
     while not session.ended:
         try:
             entered = await editor.read()
@@ -76,6 +78,9 @@ async def _talk(session: "Session") -> bool:
             continue
         except EOFError:
             break
+        finally:  # At the prompt Ctrl-C is a key, and the prompt takes our handler away.
+            session.interrupted = False
+            loop.add_signal_handler(signal.SIGINT, session.interrupt)
         await session.refresh()
         await run_all(session, statements(entered))
     return True

@@ -293,7 +293,7 @@ async def run_all(session: Session, given: list[str]) -> bool:
     """One after the other, to the first that fails unless all shall be tried; whether all went well."""
     well = True
     for statement in given:
-        if session.ended:
+        if session.ended or session.interrupted:
             break
         well = await execute(session, statement) and well
         if not well and not session.keep_going:

@@ -1,7 +1,6 @@
 """One session of the shell: whom it asks, with which parameters and in which form, and what it asked last."""
 
 import asyncio
-import signal
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -50,6 +49,8 @@ class Session:
     draft: str = ""
     ended: bool = False
     nested: int = 0
+    interrupted: bool = False
+    _task: "asyncio.Future[Any] | None" = None
     _fetched: float = float("-inf")
 
     async def ask(self, query: str, *, remember: bool = True) -> bool:
@@ -103,29 +104,23 @@ class Session:
         return None
 
     async def whole(self, work: Awaitable[T]) -> T | None:
-        """What the work gives; None where Ctrl-C cancelled it, which ends the work and not the shell."""
+        """What the work gives; None where it was interrupted, which ends the work and not the shell."""
         task = asyncio.ensure_future(work)
-        if not self.interactive:
-            return await task
-        loop = asyncio.get_running_loop()
-        stopped = False
-
-        def stop() -> None:
-            nonlocal stopped
-            stopped = True
-            task.cancel()
-
-        loop.add_signal_handler(signal.SIGINT, stop)
-        try:
-            while not task.done() and not stopped:
-                await asyncio.wait({task}, timeout=GRACE_SECONDS)
-            if stopped:
-                await asyncio.wait({task}, timeout=GRACE_SECONDS)
-                task.add_done_callback(_forget)
-                return None
+        self._task = task
+        while not task.done() and not self.interrupted:
+            await asyncio.wait({task}, timeout=GRACE_SECONDS)
+        if not self.interrupted:
             return task.result()
-        finally:
-            loop.remove_signal_handler(signal.SIGINT)
+        task.cancel()
+        await asyncio.wait({task}, timeout=GRACE_SECONDS)
+        task.add_done_callback(_forget)
+        return None
+
+    def interrupt(self) -> None:
+        """Ctrl-C: ends what runs, and whatever was to come behind it."""
+        self.interrupted = True
+        if self._task:
+            self._task.cancel()
 
 
 def _forget(task: "asyncio.Future[Any]") -> None:
