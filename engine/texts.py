@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import orjson
@@ -49,7 +49,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 Hits: TypeAlias = tuple[Dense, Scores]
 """Dense ids and their BM25 scores, the highest first and equal ones by dense id."""
 
-FORM = "tantivy 0.27, 2"
+FORM = "tantivy 0.27, 4"
 HEAP = 15_000_000
 """Bytes that a writer gathers in; Tantivy takes no less."""
 GATHERED_CHARACTERS = 16_000_000
@@ -72,17 +72,13 @@ FUNCTION_WORDS = (
 ).split()
 """Left out of queries, not of documents: nearly all documents have them, so they cost the most and say the least."""
 
-Field: TypeAlias = Literal["text", "said"]
-ALL: tuple[Field, ...] = ("text", "said")
-"""What events say lies in a field of its own: their memories say it again, and who seeks among memories should neither
-pass them nor have every word counted twice."""
-
+# One field for all kinds: Tantivy divides a field's words by all documents, also those without it, so that a field of
+# memories alone had the wrong mean length, and found 2 % less.
 _schema = (
     SchemaBuilder()
     .add_integer_field("dense", indexed=True, fast=True)
     .add_integer_field("root", fast=True)
     .add_text_field("text", stored=True, tokenizer_name="words", index_option="freq")
-    .add_text_field("said", stored=True, tokenizer_name="words", index_option="freq")
     .build()
 )
 
@@ -96,15 +92,6 @@ def _analyzer(*left_out: str) -> TextAnalyzer:
 
 
 _words, _content_words = _analyzer(), _analyzer(*FUNCTION_WORDS)
-
-
-class _Text(NamedTuple):
-    """A document: the version it stands for, and what is searched of it."""
-
-    dense: int
-    root: int
-    text: str
-    field: Field
 
 
 def searchable(catalog: Catalog, item: ItemRecorded) -> str:
@@ -165,7 +152,7 @@ class Texts:
         self._position = 0
         self._taken = 0
         self._whole = True
-        self._gathered: list[_Text] = []
+        self._gathered: list[tuple[int, int, str]] = []
         self._characters = 0
         self._erased: set[int] = set()
 
@@ -214,11 +201,10 @@ class Texts:
     def _gather(self, event: Event) -> None:
         if isinstance(event, ItemRecorded):
             if text := searchable(self._catalog, event):
-                field: Field = "said" if event.kind == "Event" else "text"
-                self._gathered.append(_Text(event.dense, event.root, text, field))
+                self._gathered.append((event.dense, event.root, text))
                 self._characters += len(text)
         elif isinstance(event, ItemErased):
-            self._gathered = [document for document in self._gathered if document.root != event.root]
+            self._gathered = [document for document in self._gathered if document[1] != event.root]
             self._erased.add(event.root)
         elif isinstance(event, KindDeclared):
             self._catalog = declared(self._catalog, event)
@@ -239,7 +225,7 @@ class Texts:
             if self._searcher and self._holds(self._searcher, self._erased):
                 self._write_anew(writer, self._searcher)
             for document in self._gathered:
-                _add(writer, document)
+                _add(writer, *document)
             writer.commit()
             writer.garbage_collect_files()
             writer.wait_merging_threads()
@@ -255,9 +241,9 @@ class Texts:
     def _write_anew(self, writer: IndexWriter, searcher: Searcher) -> None:
         """Every document but the erased ones, from the files of the last commit: 0.4 s for 100,000 short ones."""
         writer.delete_all_documents()
-        for document in _documents(searcher):
-            if document.root not in self._erased:
-                _add(writer, document)
+        for dense, root, text in _documents(searcher):
+            if root not in self._erased:
+                _add(writer, dense, root, text)
 
     def seal(self) -> None:
         self.settle()
@@ -285,12 +271,11 @@ class Texts:
 
     # Reads
 
-    def search(self, text: str, *, keep: Mask | None, limit: int, fields: Sequence[Field] = ALL) -> Hits:
+    def search(self, text: str, *, keep: Mask | None, limit: int) -> Hits:
         """The `limit` documents that fit the words of the text best, among those that `keep` is true for, by dense id;
-        all where it is None. As many as qualify, and none for a text without words. Where `keep` is true for no event,
-        the field `text` alone is enough."""
+        all where it is None. As many as qualify, and none for a text without words."""
         searcher = self._searcher
-        query = searcher and _query(searcher, text, fields)
+        query = searcher and _query(searcher, text)
         if not searcher or not query or limit < 1:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         asked = limit + 1
@@ -299,8 +284,7 @@ class Texts:
             if len(qualifying) <= FEW:
                 return _ranked(*_among(searcher, query, qualifying), limit)
             # A little more than their share, for asking again costs more than reading a few for nothing.
-            share = len(keep) // len(qualifying) if len(fields) == len(ALL) else 1
-            asked = limit * share * 5 // 4 + 16
+            asked = limit * len(keep) * 5 // (4 * len(qualifying)) + 16
         while True:
             dense, scores = _found(searcher, query, asked)
             last = scores[-1] if len(scores) else 0
@@ -318,7 +302,7 @@ class Texts:
         """How well each of those documents fits the words of the text, in their order; 0 for what does not match."""
         scores = np.zeros(len(denses), np.float32)
         searcher = self._searcher
-        query = searcher and _query(searcher, text, ALL)
+        query = searcher and _query(searcher, text)
         if searcher and query and len(denses):
             matching, theirs = _among(searcher, query, np.unique(denses))
             order = np.argsort(matching)
@@ -328,28 +312,24 @@ class Texts:
 
     def dump(self) -> list[tuple[int, int, str]]:
         """Dense id, root and text of every document, in order: what a store and its rebuilt twin agree in."""
-        return [(each.dense, each.root, each.text) for each in _documents(self._searcher)] if self._searcher else []
+        return list(_documents(self._searcher)) if self._searcher else []
 
 
-def _add(writer: IndexWriter, added: _Text) -> None:
+def _add(writer: IndexWriter, dense: int, root: int, text: str) -> None:
     document = Document()
-    document.add_integer("dense", added.dense)
-    document.add_integer("root", added.root)
-    document.add_text(added.field, added.text)
+    document.add_integer("dense", dense)
+    document.add_integer("root", root)
+    document.add_text("text", text)
     writer.add_document(document)
 
 
-def _query(searcher: Searcher, text: str, fields: Sequence[Field]) -> Query | None:
+def _query(searcher: Searcher, text: str) -> Query | None:
     """Any of the text's words; without function words, unless it has no others. None where no document has any."""
     composed = unicodedata.normalize("NFC", text)
     counted = Counter(_content_words.analyze(composed) or _words.analyze(composed))
-    branches = []
-    for field in fields:
-        known = [(searcher.doc_freq(field, word), word) for word in counted]
-        words = sorted(pair for pair in known if pair[0])[:QUERY_WORDS]
-        branches += [
-            Query.boost_query(Query.term_query(_schema, field, word, "freq"), counted[word]) for _, word in words
-        ]
+    known = [(searcher.doc_freq("text", word), word) for word in counted]
+    words = sorted(pair for pair in known if pair[0])[:QUERY_WORDS]
+    branches = [Query.boost_query(Query.term_query(_schema, "text", word, "freq"), counted[word]) for _, word in words]
     # A balanced tree of pairs, for the sum of a pair does not depend on its order: in one long union Tantivy adds in an
     # order that depends on the segment, and the last bit of a score would with it.
     while len(branches) > 1:
@@ -388,9 +368,7 @@ def _pages(searcher: Searcher) -> Iterator[tuple[list[int], list[int], list[DocA
         yield ids[0][order].tolist(), ids[1][order].tolist(), [found[n] for n in order]
 
 
-def _documents(searcher: Searcher) -> Iterator[_Text]:
+def _documents(searcher: Searcher) -> Iterator[tuple[int, int, str]]:
     for denses, roots, addresses in _pages(searcher):
         for dense, root, address in zip(denses, roots, addresses, strict=True):
-            document = searcher.doc(address)
-            field: Field = "text" if document["text"] else "said"
-            yield _Text(dense, root, document[field][0], field)
+            yield dense, root, searcher.doc(address)["text"][0]

@@ -16,7 +16,6 @@ from engine.columns import Mask
 from engine.rank import CANDIDATES, Boost, Dense, Ranking, Scores, Signal, rank
 from engine.search.question import Question, read
 from engine.search.times import DAY, Span, says_when, spans
-from engine.texts import ALL, Field
 from memql.errors import Refusal
 
 if TYPE_CHECKING:
@@ -103,11 +102,11 @@ class _Inquiry:
         assert isinstance(way.to, str)
         texts, asked, words = self._reader.texts, self._question, way.to
         if asked is None:
-            best, _ = texts.search(words, keep=self._keep, limit=self._most, fields=self._fields())
+            best, _ = texts.search(words, keep=self._keep, limit=self._most)
             self._best.append(best)
             self._signals.append(Signal("words", way.weight, lambda denses: texts.scores(words, denses)))
             return
-        best, scores = texts.search(asked.bare, keep=self._keep, limit=max(DEPTH, self._most), fields=self._fields())
+        best, scores = texts.search(asked.bare, keep=self._keep, limit=max(DEPTH, self._most))
         own = _lookup(best, scores)
 
         def around(denses: Dense) -> Scores:
@@ -115,7 +114,7 @@ class _Inquiry:
             beside = own
             if not (self._keeps(before) and self._keeps(behind)):
                 # A neighbour counts although the filter leaves it out: it is context, not an answer.
-                beside = _lookup(*texts.search(asked.bare, keep=self._context(), limit=DEPTH, fields=("text",)))
+                beside = _lookup(*texts.search(asked.bare, keep=self._context(), limit=DEPTH))
             return own(denses) + np.float32(AROUND) * (beside(before) + beside(behind))
 
         self._best.append(best[: self._most])
@@ -188,10 +187,6 @@ class _Inquiry:
         return vector
 
     # Context
-
-    def _fields(self) -> tuple[Field, ...]:
-        events = self._reader.scope.of_kind("Event")[: len(self._keep)]
-        return ALL if (events & self._keep[: len(events)]).any() else ("text",)
 
     def _context(self) -> Mask:
         """What may count as a neighbour: all that is seen, but not events, whose memories say the same."""
