@@ -1,8 +1,10 @@
 """What is wrong with a text as it stands, with the place, and where it is known, the text that would mend it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from rapidfuzz.distance import OSA
 
 from memql import ast
 from memql.assist.reading import Reading, readable
@@ -16,6 +18,9 @@ from memql.parse import parse
 _FIRST = {first for first, _ in PAIRS}
 _WHOLE = Span(1, 1, 1, 0)
 _MEANT = re.compile(r"did you mean `?([^`?]+)`?\?")
+_PROPERTY = re.compile(r"unknown property `([^`]+)`")
+_LIKE = 0.5
+"""From this likeness on the second of two words is that of the keyword: one slip in a word of two letters."""
 _BACKQUOTED = re.compile(r"in backquotes\Z")
 _SYMBOLS = {
     "equality is written =": {"=": ""},
@@ -85,8 +90,22 @@ def unfinished(text: str) -> bool:
 
 
 def _diagnosis(problem: Problem, severity: Literal["error", "warning"], text: str) -> Diagnosis:
-    span = problem.span or _WHOLE
-    return Diagnosis(problem, severity, span, _fix(problem, span, text))
+    span = _sharpened(problem, text) or problem.span or _WHOLE
+    placed = problem if problem.span is None else replace(problem, span=span)
+    return Diagnosis(placed, severity, span, _fix(placed, span, text))
+
+
+def _sharpened(problem: Problem, text: str) -> Span | None:
+    """The property alone, where the place is all of the map that names it."""
+    named, span = _PROPERTY.match(problem.message), problem.span
+    if not named or not span or text[span.start : span.end] == named[1]:
+        return None
+    written = rf"[.{{,]\s*({re.escape(named[1])})(?!\w)"
+    found = next(iter(reversed(list(re.finditer(written, text[: span.end])))), None)
+    if found is None:
+        return None
+    before = text[: found.start(1)]
+    return Span(before.count("\n") + 1, len(before) - before.rfind("\n"), len(named[1]), found.start(1))
 
 
 def _fix(problem: Problem, span: Span, text: str) -> Fix | None:
@@ -118,6 +137,6 @@ def _of_words(span: Span, text: str, meant: str) -> Span:
     if not second or (first, second) not in PAIRS:
         return span
     behind: list[Token] = pieces(text[span.start : span.end + 40])
-    if len(behind) > 1 and behind[1].text.upper() == second:
+    if len(behind) > 1 and OSA.normalized_similarity(behind[1].text.upper(), second) >= _LIKE:
         return Span(span.line, span.column, behind[1].end, span.start)
     return span

@@ -185,6 +185,9 @@ def test_problems_with_their_places_and_what_mends_them() -> None:
     [
         ("RETRUN 1", "RETURN 1"),
         ("MATCH (m:Memory) RETURN m ODER BY m.text", "MATCH (m:Memory) RETURN m ORDER BY m.text"),
+        ("MATCH (m:Memory) RETURN m ORDER YB m.text", "MATCH (m:Memory) RETURN m ORDER BY m.text"),
+        ("MATCH (m:Memory) RETURN m {.txet,\n.id} AS x", "MATCH (m:Memory) RETURN m {.text,\n.id} AS x"),
+        ("MATCH (m:Memory {ctegory: 'tea'}) RETURN m", "MATCH (m:Memory {category: 'tea'}) RETURN m"),
         ("RETURN 1 == 2", "RETURN 1 = 2"),
         ("RETURN 1 != 2", "RETURN 1 <> 2"),
         ("RETURN !true", "RETURN NOT true"),
