@@ -199,9 +199,27 @@ class Subpattern(Written):
     bare: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class PatternList(Written):
+    """`[(a)-->(b) WHERE condition | each]`."""
+
+    path: "PathPattern"
+    where: "Expression | None"
+    each: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Subquery(Written):
+    """`EXISTS { … }`, `COUNT { … }` or `COLLECT { … }` of a whole query."""
+
+    asks: OneOf["exists", "count", "collect"]
+    query: "Query"
+
+
 Expression: TypeAlias = (
     Literal | TimeLiteral | Parameter | Name | Property | Index | Slice | Labelled | Call | CountAll | Unary | Binary
     | Joined | Compared | Case | ListOf | MapOf | MapProjection | Comprehension | Quantified | Reduce | Subpattern
+    | PatternList | Subquery
 )  # fmt: skip
 
 
@@ -339,7 +357,15 @@ class Search(Written):
     score: Name | None = None
 
 
-Clause: TypeAlias = Match | Unwind | With | Return | Search
+@dataclass(frozen=True, slots=True)
+class Apply(Written):
+    """`CALL (a) { … }`: a query for each row. Without `given` it takes what its own first WITH names."""
+
+    query: "Query"
+    given: tuple[Name, ...] | None = None
+
+
+Clause: TypeAlias = Match | Unwind | With | Return | Search | Apply
 
 
 @dataclass(frozen=True, slots=True)

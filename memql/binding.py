@@ -43,8 +43,6 @@ class Binding:
         self.optional: set[str] = set()
         self.aggregates = False
         """Whether an aggregate may stand where we are."""
-        self.members: set[Variable] = set()
-        """Variables of list expressions: they are of no row."""
         self._numbers = count()
         self._unknown: set[str] = set()
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from memql import ast
 from memql.ast import NOWHERE, Direction
 from memql.errors import Problem, Span
-from memql.types import BOOLEAN, Type
+from memql.types import Type
 from memql.values import Value
 
 
@@ -178,9 +178,22 @@ class Subpattern(Typed):
     pattern: "Pattern"
 
 
+@dataclass(frozen=True, slots=True)
+class Subquery(Typed):
+    """Whether a query gives rows for this one, how many, or the list of its one column. `takes` are the variables of
+    the row that it uses, each with what it is there. `answer` is the variable that will hold what it says."""
+
+    asks: Literal["exists", "count", "collect"]
+    parts: tuple["Part", ...]
+    alls: tuple[bool, ...]
+    takes: tuple[tuple[Variable, "Expression"], ...]
+    answer: Variable
+
+
 Expression: TypeAlias = (
     Constant | Parameter | Local | Property | Figure | Labelled | Call | Compared | Joined | Aggregated | Case | ListOf
     | MapOf | Projected | Index | Slice | Comprehension | Quantified | Reduce | Subpattern
+    | Subquery
 )  # fmt: skip
 
 
@@ -281,7 +294,17 @@ class Project:
     where: Expression | None
 
 
-Clause: TypeAlias = Match | Unwind | Search | Project
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """A query for each row, which `takes` these variables of it, and what it gives of each row."""
+
+    parts: tuple["Part", ...]
+    alls: tuple[bool, ...]
+    takes: tuple[Variable, ...]
+    columns: tuple[Variable, ...]
+
+
+Clause: TypeAlias = Match | Unwind | Search | Project | Apply
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,9 +418,3 @@ def conjuncts(condition: Expression) -> Iterator[Expression]:
             yield from conjuncts(operand)
     else:
         yield condition
-
-
-def all_of(conditions: tuple[Expression, ...]) -> Expression:
-    if len(conditions) == 1:
-        return conditions[0]
-    return Joined("AND", conditions, type=BOOLEAN, span=conditions[0].span if conditions else NOWHERE)

@@ -77,8 +77,10 @@ def described(operator: Operator) -> tuple[str, str]:
             return "Filter", " AND ".join(shown(each, 3) for each in conditions)
         case plan.Attempt(variables=variables):
             return "Optional", ", ".join(label(each) for each in variables)
-        case plan.Ask(asks=asks, variable=variable):
-            return asks.capitalize(), label(variable)
+        case plan.Apply(variables=variables):
+            return "Apply", ", ".join(label(each) for each in variables)
+        case plan.Ask(asks=asks, variable=variable, column=column):
+            return asks.capitalize(), f"{label(column)} AS {label(variable)}" if column else label(variable)
         case plan.Search():
             return "Search", _search(operator)
         case plan.Unwind(list=members, variable=variable):
@@ -224,7 +226,7 @@ def _collected(expression: Expression) -> str:
             return f"{quantifier}({label(variable)} IN {shown(source)} WHERE {shown(where)})"
         case bound.Reduce(total=total, start=start, variable=variable, source=source, step=step):
             return f"reduce({label(total)} = {shown(start)}, {label(variable)} IN {shown(source)} | {shown(step)})"
-        case bound.Subpattern(asks=asks):
+        case bound.Subpattern(asks=asks) | bound.Subquery(asks=asks):
             return f"{asks.upper()} {{ … }}"
     raise AssertionError(f"{type(expression)} is no expression")
 

@@ -20,7 +20,9 @@ HARD = frozenset(
     "CASE WHEN THEN ELSE END CONTAINS".split()
 )
 """No variable may be called so without backquotes; properties, labels and keys of maps may."""
-SOFT = frozenset("EXPLAIN PROFILE ALL SKIP OFFSET LIMIT ASC DESC SEARCH MATCHES WEIGHT FUSE SCORE EXISTS COUNT".split())
+SOFT = frozenset(
+    "EXPLAIN PROFILE ALL SKIP OFFSET LIMIT ASC DESC SEARCH MATCHES WEIGHT FUSE SCORE EXISTS COUNT COLLECT CALL".split()
+)
 PAIRS = {
     ("AS", "OF"): "AS_OF",
     ("VALID", "AT"): "VALID_AT",
@@ -30,10 +32,18 @@ PAIRS = {
     ("SIMILAR", "TO"): "SIMILAR_TO",
 }
 """Two words that are one token. Where the grammar has no use for the pair the parser takes them apart again."""
-KEYWORDS = HARD | SOFT | {"ASCENDING", "DESCENDING", "COLLECT"}
-_ALIASES = {"ASCENDING": "ASC", "DESCENDING": "DESC"}
+KEYWORDS = HARD | SOFT | {"ASCENDING", "DESCENDING"}
+_ALIASES = {"ASCENDING": "ASC", "DESCENDING": "DESC", "SIZE": "COUNT"}
 _FIRST = {first for first, _ in PAIRS}
-_ONLY_BEFORE_BRACE = {"EXISTS", "COUNT", "COLLECT"}
+_BRACE = re.compile(r"\s*\{")
+_ONLY_BEFORE = {
+    "EXISTS": _BRACE,
+    "COUNT": _BRACE,
+    "COLLECT": _BRACE,
+    "CALL": re.compile(r"\s*(?:\([\w\s,`]*\)\s*)?\{"),
+    "SIZE": re.compile(r"\s*\{\s*\("),
+}
+"""Words that are keywords only where this follows. `size {(a)-->()}` is what many write for COUNT."""
 
 _TOKEN = re.compile(
     r"""(?P<SPACE>\s+|//[^\n]*|/\*.*?\*/)
@@ -68,7 +78,6 @@ _OPERAND_ENDS = frozenset(
         "}",
     )
 )
-_BRACE = re.compile(r"\s*\{")
 _WORD = re.compile(r"\w+")
 _OPEN = {"(": ")", "[": "]", "{": "}"}
 
@@ -158,9 +167,9 @@ def pieces(text: str) -> list[Token]:
 
 def _keyword(text: str, token: Token) -> str:
     word = token.text.upper()
-    if word not in KEYWORDS:
+    if word not in KEYWORDS and word != "SIZE":
         return "IDENT"
-    if word in _ONLY_BEFORE_BRACE and not _BRACE.match(text, token.end):
+    if word in _ONLY_BEFORE and not _ONLY_BEFORE[word].match(text, token.end):
         return "IDENT"
     return _ALIASES.get(word, word)
 

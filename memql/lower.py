@@ -19,22 +19,30 @@ _FLIPPED: dict[Direction, Direction] = {"out": "in", "in": "out", "any": "any"}
 
 def lower(query: bound.Query) -> Operator:
     """The plain plan of a query."""
-    parts = [_part(part) for part in query.parts]
-    made = parts[0]
-    columns = query.parts[0].columns
-    for place, other in enumerate(parts[1:], 1):
-        taken = (columns, query.parts[place].columns)
-        made = plan.Union((made, other), taken, columns)
-        if not query.alls[place - 1]:
-            made = plan.Distinct(made, columns)
+    made = _united(query.parts, query.alls, plan.Unit())
     if query.as_of is not None or query.valid_at is not None:
         made = plan.TimeScope(made, query.as_of, query.valid_at)
     return made
 
 
-def _part(part: bound.Part) -> Operator:
-    made: Operator = plan.Unit()
-    for clause in part.clauses:
+def _united(parts: tuple[bound.Part, ...], alls: tuple[bool, ...], row: Operator) -> Operator:
+    """The parts of a query one after the other, each beginning with that row."""
+    made, columns = _part(parts[0], row), parts[0].columns
+    for other, whole in zip(parts[1:], alls, strict=True):
+        made = plan.Union((made, _part(other, row)), (columns, other.columns), columns)
+        if not whole:
+            made = plan.Distinct(made, columns)
+    return made
+
+
+def _part(part: bound.Part, row: Operator) -> Operator:
+    # Scores that are carried along are no columns.
+    return _narrowed(_clauses(part.clauses, row), part.columns)
+
+
+def _clauses(clauses: tuple[bound.Clause, ...], row: Operator) -> Operator:
+    made = row
+    for clause in clauses:
         match clause:
             case bound.Match():
                 made = _match(made, clause)
@@ -45,8 +53,11 @@ def _part(part: bound.Part) -> Operator:
                 made = _search(made, clause)
             case bound.Project():
                 made = _project(made, clause)
-    # Scores that are carried along are no columns.
-    return plan.Project(made, tuple((column, bound.local(column)) for column in part.columns))
+            case bound.Apply():
+                inner = _united(clause.parts, clause.alls, plan.Argument(clause.takes))
+                given = tuple(zip(clause.columns, map(bound.local, clause.parts[0].columns), strict=True))
+                made = plan.Apply(made, plan.Project(inner, given), clause.columns)
+    return made
 
 
 # Patterns
@@ -58,7 +69,8 @@ def _match(source: Operator, clause: bound.Match) -> Operator:
         return lower_pattern(source, pattern)
     handed = pattern.known.union(*(bound.variables(each) & plan.binds(source) for each in pattern.conditions))
     inner = lower_pattern(plan.Argument(tuple(sorted(handed, key=lambda each: each.number))), pattern)
-    own = plan.binds(inner) - plan.binds(source)
+    # What a question inside of it was answered is asked for by nobody behind it.
+    own = {each for each in plan.binds(inner) - plan.binds(source) if each.number >= 0}
     return plan.Attempt(source, inner, tuple(sorted(own, key=lambda each: each.number)))
 
 
@@ -125,6 +137,9 @@ def _asked(source: Operator, expression: Expression) -> tuple[Operator, Expressi
 
     def by(part: Any) -> Expression | None:
         nonlocal made
+        if isinstance(part, bound.Subquery):
+            made, variable = _queried(made, part)
+            return bound.local(variable, part.span)
         if not isinstance(part, bound.Subpattern):
             return None
         known = sorted(bound.variables(part), key=lambda each: each.number)
@@ -135,6 +150,31 @@ def _asked(source: Operator, expression: Expression) -> tuple[Operator, Expressi
 
     plain = bound.rewritten(expression, by)
     return made, plain
+
+
+def _queried(source: Operator, part: bound.Subquery) -> tuple[Operator, Variable]:
+    """The plan that answers the question, and the variable that holds its answer."""
+    row: Operator = plan.Argument(tuple(sorted(bound.variables(part), key=lambda each: each.number)))
+    other = tuple(pair for pair in part.takes if pair[1] != bound.local(pair[0]))
+    if other:
+        row = plan.Project(row, other, keeps=True)
+    columns, (*before, last) = part.parts[0].columns, part.parts[0].clauses
+    variable = Variable(-part.answer.number - 3, part.asks, part.type)
+    apart = all(isinstance(clause, bound.Match | bound.Unwind) for clause in before)
+    if len(part.parts) == 1 and apart and isinstance(last, bound.Project) and _is_plain(last):
+        # Rows never meet, so that the question is asked for many at once.
+        inner = _clauses(tuple(before), row)
+        for column, each in last.items:
+            inner, plain = _asked(inner, each)
+            inner = plan.Project(inner, ((column, plain),), keeps=True)
+    else:
+        inner = _united(part.parts, part.alls, row)
+    return plan.Ask(source, inner, part.asks, variable, columns[0] if part.asks == "collect" else None), variable
+
+
+def _is_plain(project: bound.Project) -> bool:
+    paged = project.skip is not None or project.limit is not None
+    return not (project.grouped or project.distinct or project.order or paged or project.where)
 
 
 def _answer(part: bound.Subpattern) -> Variable:

@@ -32,7 +32,7 @@ INSTEAD = {
     "FORGET": ("FORGET", "use the mutation retireItem, or eraseItem to remove the content"),
     "LINK": ("LINK", "use the mutation relate"),
     "LIVE": ("LIVE", "ask again when the tenant's position has risen"),
-    "CALL": ("CALL", "there are no procedures: SEARCH finds, and WITH passes on what a subquery would give"),
+    "CALL": ("CALL", "there are no procedures: SEARCH finds, and CALL { … } asks a query for each row"),
     "YIELD": ("YIELD", "there are no procedures: SEARCH finds, and RETURN gives"),
     "LOAD": ("LOAD CSV", "read files with `memql import`"),
     "USE": ("USE", "a request names its tenant; a query has no other"),
@@ -44,7 +44,6 @@ INSTEAD = {
     "ACYCLIC": ("ACYCLIC", "name the nodes, and compare them: WHERE a <> c"),
     "NEAR": ("NEAR", "MATCH from the node first: SEARCH then ranks only what it reached"),
     "ON": ("ON", "leave it out: each kind is searched by its text, an entity also by its aliases"),
-    "COLLECT": ("COLLECT { … }", "OPTIONAL MATCH, then collect(…)"),
     "HISTORY": ("WITH HISTORY", "ask AS OF each moment; GraphQL's `versions` lists all of them"),
     "DURING": ("VALID DURING", "compare the times: WHERE m.valid_from < $until AND (m.valid_to IS NULL OR …)"),
     "NULLS": ("NULLS", "leave it out, or ORDER BY x IS NULL, x"),
@@ -73,10 +72,6 @@ def explained(table: Tables, given: Sequence[Token], start: str, at: int, states
         mistaken, word = meant
         hint = f"did you mean {word}?"
         return Problem("Q001", f"unexpected `{mistaken.text[:60]}`", hint=hint, span=mistaken.span)
-    if "}" in accepted and token.type in ("MATCH", "WITH", "RETURN", "UNWIND", "SEARCH", "UNION"):
-        hint = "keep one pattern and its WHERE in the braces, and match the rest before"
-        return Problem("Q501", "a whole query inside EXISTS { } or COUNT { } is not supported", hint=hint,
-                       span=token.span)  # fmt: skip
     expected = _phrase(accepted)
     if token.type == "$END":
         return Problem("Q001", "the query ends too early", hint=f"expected here: {expected}", span=token.span)
@@ -85,8 +80,6 @@ def explained(table: Tables, given: Sequence[Token], start: str, at: int, states
 
 def _instead(token: Token, before: Token | None, given: Sequence[Token], at: int) -> Problem | None:
     word = token.text.upper()
-    if token.type == "{" and before is not None and before.text.upper() == "CALL":
-        token, word = before, "CALL"
     follows = given[at + 1] if at + 1 < len(given) else None
     if word in ("AS OF", "VALID AT") or token.type in ("AS_OF", "VALID_AT"):
         hint = "times stand once, at the beginning of the query, before its first clause"

@@ -95,12 +95,22 @@ class Attempt(Operator):
 
 @dataclass(frozen=True, slots=True)
 class Ask(Operator):
-    """Each row with whether `inner` has rows for it, or how many."""
+    """Each row with whether `inner` has rows for it, how many, or the list of what they have in `column`."""
 
     source: Operator
     inner: Operator
-    asks: Literal["exists", "count"]
+    asks: Literal["exists", "count", "collect"]
     variable: Variable
+    column: Variable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Apply(Operator):
+    """Each row with each of its rows in `inner`."""
+
+    source: Operator
+    inner: Operator
+    variables: tuple[Variable, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +264,7 @@ def binds(operator: Operator) -> frozenset[Variable]:
             return binds(source) | {hop.variable, end}
         case Trace(source=source, path=path):
             return binds(source) | {path.variable}
-        case Attempt(source=source, variables=variables):
+        case Attempt(source=source, variables=variables) | Apply(source=source, variables=variables):
             return binds(source) | {*variables}
         case Search(source=source, variable=variable, score=score, total=total):
             return binds(source) | {variable, score} | ({total} if total else set())

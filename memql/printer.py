@@ -20,19 +20,23 @@ def printed(tree: ast.Statement | ast.Query | ast.Clause | ast.Expression) -> st
             return f"{prefix}\n{printed(tree.query)}" if prefix else printed(tree.query)
         case ast.Query():
             return _query(tree)
-        case ast.Match() | ast.Unwind() | ast.With() | ast.Return() | ast.Search():
+        case ast.Match() | ast.Unwind() | ast.With() | ast.Return() | ast.Search() | ast.Apply():
             return _clause(tree)
     return _expression(tree, 0)
 
 
 def _query(query: ast.Query) -> str:
+    return "\n".join(_lines(query))
+
+
+def _lines(query: ast.Query) -> list[str]:
     times = [(word, time) for word, time in (("AS OF", query.as_of), ("VALID AT", query.valid_at)) if time is not None]
     lines = [f"{word} {_expression(time, 0)}" for word, time in times]
     for number, part in enumerate(query.parts):
         if number:
             lines.append("UNION ALL" if query.alls[number - 1] else "UNION")
         lines += [_clause(clause) for clause in part.clauses]
-    return "\n".join(lines)
+    return lines
 
 
 def name(written: str) -> str:
@@ -62,6 +66,13 @@ def _clause(clause: ast.Clause) -> str:
             return f"RETURN {_projection(clause.projection)}"
         case ast.Search():
             return _search(clause)
+        case ast.Apply(query=query, given=given):
+            named = f" ({', '.join(name(each.name) for each in given)})" if given is not None else ""
+            return f"CALL{named} {_braces(query)}"
+
+
+def _braces(query: ast.Query) -> str:
+    return f"{{ {' '.join(_lines(query))} }}"
 
 
 def _where(condition: ast.Expression | None) -> str:
@@ -266,6 +277,10 @@ def _subpattern(each: ast.Subpattern) -> tuple[int, str]:
     return 12, f"{each.asks.upper()} {{ {paths}{_where(each.where)} }}"
 
 
+def _pattern_list(each: ast.PatternList) -> tuple[int, str]:
+    return 12, f"[{_path(each.path)}{_where(each.where)} | {_expression(each.each, 0)}]"
+
+
 def _list(each: ast.ListOf) -> tuple[int, str]:
     # `[x IN xs]` is a comprehension, so a list of one such test has it bracketed.
     alone = len(each.members) == 1
@@ -295,4 +310,6 @@ _WRITERS: dict[type, Callable[[Any], tuple[int, str]]] = {
     ast.Quantified: _quantified,
     ast.Reduce: _reduce,
     ast.Subpattern: _subpattern,
+    ast.PatternList: _pattern_list,
+    ast.Subquery: lambda each: (12, f"{each.asks.upper()} {_braces(each.query)}"),
 }

@@ -68,7 +68,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "diagnosis",
         "highlighting",
     ),
-    "memql.bind": ("names", "expressions", "patterns", "projections"),
+    "memql.bind": ("names", "expressions", "patterns", "projections", "clauses"),
     "engine": (
         "limits",
         "clock",

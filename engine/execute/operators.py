@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from engine.columns import Numbers
 from engine.execute.batch import UNIT, Batch, Chains, Column, Nodes, Relations, Values, nulls, stacked
 from engine.execute.expand import expand, trace
 from engine.execute.rows import aggregate, distinct, filter_rows, order, page, project, union, unwind
@@ -14,6 +15,7 @@ from memql import plan
 from memql.bound import Variable
 from memql.plan import Operator
 from memql.types import INTEGER
+from memql.world import Datum
 
 
 def batches(running: Running, operator: Operator, argument: Batch = UNIT) -> Iterator[Batch]:
@@ -55,6 +57,8 @@ def _batches(running: Running, operator: Operator, argument: Batch) -> Iterator[
             return union(running, operator, below)
         case plan.Search(among=among):
             return search_rows(running, operator, below[0], batches(running, among) if among else None)
+        case plan.Apply():
+            return _apply(running, operator, below[0])
         case plan.Attempt():
             return _attempt(running, operator, below[0])
         case plan.Ask():
@@ -66,24 +70,59 @@ _DEPTH = 2**31
 """Behind this number lie the variables that hold, for a plan within a plan, from which row each of its rows comes."""
 
 
-def _within(running: Running, operator: plan.Attempt | plan.Ask, batch: Batch) -> tuple[list[Batch], Variable]:
-    """The rows of the inner plan for those of the batch, each with the row that it belongs to."""
+_MIXING = (plan.Aggregate, plan.Distinct, plan.Order, plan.Page, plan.Union)
+"""Operators that bring together what belongs to different rows."""
+_Inner = plan.Attempt | plan.Apply | plan.Ask
+
+
+def _mixes(operator: Operator) -> bool:
+    """Whether a plan within a plan must be asked for one row at a time."""
+    match operator:
+        case plan.Project(keeps=False) | plan.Search(ranks=True):
+            return True
+    below = (each for name, each in plan.inputs(operator) if name in ("source", "parts"))
+    return isinstance(operator, _MIXING) or any(map(_mixes, below))
+
+
+def _within(running: Running, operator: _Inner, batch: Batch) -> tuple[list[Batch], Numbers]:
+    """The rows of the inner plan for those of the batch, and of each the row that it belongs to."""
+    if _mixes(operator.inner):
+        return _one_by_one(running, operator, batch)
     depth = sum(1 for variable in batch.columns if variable.number <= -_DEPTH)
     row = Variable(-_DEPTH - depth, "row", INTEGER)
     tagged = batch.plus({row: Values(list(range(batch.size)))})
-    return list(batches(running, operator.inner, tagged)), row
-
-
-def _row_numbers(running: Running, found: list[Batch], row: Variable) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    found = list(batches(running, operator.inner, tagged))
     parts = [np.array(batch.columns[row].datums(running.seen), np.int64) for batch in found]
-    return np.concatenate([np.empty(0, np.int64), *parts])
+    return found, np.concatenate([np.empty(0, np.int64), *parts])
+
+
+def _one_by_one(running: Running, operator: _Inner, batch: Batch) -> tuple[list[Batch], Numbers]:
+    found, numbers = [], [np.empty(0, np.int64)]
+    enough = isinstance(operator, plan.Ask) and operator.asks == "exists"
+    for row in range(batch.size):
+        running.count(1)
+        for made in batches(running, operator.inner, batch.take(np.array([row]))):
+            running.hold(made.size)
+            found.append(made)
+            numbers.append(np.full(made.size, row, np.int64))
+            if enough and made.size:
+                break
+    return found, np.concatenate(numbers)
+
+
+def _apply(running: Running, operator: plan.Apply, source: Iterator[Batch]) -> Iterator[Batch]:
+    for batch in source:
+        found, numbers = _within(running, operator, batch)
+        if len(numbers):
+            columns = {each: stacked([made.columns[each] for made in found]) for each in operator.variables}
+            running.count(len(numbers))
+            yield batch.take(numbers).plus(columns)
 
 
 def _attempt(running: Running, operator: plan.Attempt, source: Iterator[Batch]) -> Iterator[Batch]:
     """Rows stay in the order of the source; those that found nothing have nulls."""
     for batch in source:
-        found, row = _within(running, operator, batch)
-        numbers = _row_numbers(running, found, row)
+        found, numbers = _within(running, operator, batch)
         missing = np.setdiff1d(np.arange(batch.size), numbers)
         whole = batch.take(np.concatenate([numbers, missing]))
         columns: dict[Variable, Column] = {}
@@ -110,7 +149,19 @@ def _form(variable: Variable) -> Column:
 
 def _ask(running: Running, operator: plan.Ask, source: Iterator[Batch]) -> Iterator[Batch]:
     for batch in source:
-        found, row = _within(running, operator, batch)
-        counts = np.bincount(_row_numbers(running, found, row), minlength=batch.size).tolist()
-        answers = [count > 0 for count in counts] if operator.asks == "exists" else counts
-        yield batch.plus({operator.variable: Values(answers)})
+        found, numbers = _within(running, operator, batch)
+        yield batch.plus({operator.variable: Values(_answers(running, operator, batch.size, found, numbers))})
+
+
+def _answers(
+    running: Running, operator: plan.Ask, size: int, found: list[Batch], numbers: Numbers
+) -> list[bool] | list[int] | list[list[Datum]]:
+    if operator.column is not None:
+        running.hold(len(numbers))
+        lists: list[list[Datum]] = [[] for _ in range(size)]
+        values = (value for batch in found for value in batch.columns[operator.column].datums(running.seen))
+        for row, value in zip(numbers.tolist(), values, strict=True):
+            lists[row].append(value)
+        return lists
+    counts: list[int] = np.bincount(numbers, minlength=size).tolist()
+    return [count > 0 for count in counts] if operator.asks == "exists" else counts

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, cast
 
 from memql import ast
-from memql.actions.made import ACTIONS, Action, Made, Role, Wrong, action, role, wrong
+from memql.actions.made import ACTIONS, Action, Made, Role, action, role, wrong
 from memql.errors import Span
 from memql.lexer import Token
 from memql.values import Misfit, text_misfit
@@ -138,20 +139,16 @@ def _reduce(name: str, given: tuple[ast.Expression, ...], span: Span) -> ast.Red
 def _membership(written: ast.Expression, form: str) -> tuple[ast.Name, ast.Expression]:
     if isinstance(written, ast.Binary) and written.operator == "IN" and isinstance(written.left, ast.Name):
         return written.left, written.right
-    if isinstance(written, ast.Subpattern):
-        raise _pattern_comprehension(written.span)
     raise wrong("Q006", "`variable IN list` is expected here", f"write {form}", written.span)
-
-
-def _pattern_comprehension(span: Span) -> Wrong:
-    hint = "instead: OPTIONAL MATCH the pattern, then collect(…)"
-    return wrong("Q501", "a list made of a pattern is not supported", hint, span)
 
 
 @action()
 def path_value(parts: list[Made], span: Span) -> Made:
-    """`[p = (a)-->(b) | p]`."""
-    raise _pattern_comprehension(span)
+    """`[p = (a)-->(b) | p]`; elsewhere it is refused when it is bound."""
+    named, pattern = parts
+    if not isinstance(named, ast.Name):
+        raise wrong("Q006", "a pattern can be compared with nothing", "EXISTS { … } tells whether it is there", span)
+    return replace(pattern, paths=(replace(pattern.paths[0], variable=named, span=span),), span=span)
 
 
 # Lists, maps, CASE
@@ -166,7 +163,12 @@ def list_(parts: list[Made], span: Span) -> Made:
     return ast.ListOf(members, span=span)
 
 
-def _comprehension(parts: Sequence[Made], where: Made, each: Made, span: Span) -> ast.Comprehension:
+def _comprehension(parts: Sequence[Made], where: Made, each: Made, span: Span) -> Made:
+    head = parts[0]
+    if isinstance(head, ast.Subpattern) and head.bare:
+        if each is None:
+            raise wrong("Q006", "a list of a pattern says what it is made of", "[(a)-->(b) | b.name]", span)
+        return ast.PatternList(head.paths[0], where, each, span=span)
     variable, source = _membership(parts[0], "[x IN list WHERE condition | x]")
     return ast.Comprehension(variable, source, where, each, span=span)
 

@@ -1,10 +1,11 @@
 """The rules of patterns: nodes, relations, and what they are labelled."""
 
 from dataclasses import replace
+from typing import Literal
 
 from memql import ast
 from memql.actions.expressions import whole
-from memql.actions.made import ACTIONS, Made, action, labels_of, one, properties_of, where, wrong
+from memql.actions.made import ACTIONS, Made, Role, action, labels_of, one, properties_of, role, where, wrong
 from memql.errors import Span
 
 
@@ -82,5 +83,28 @@ def subpattern(parts: list[Made], span: Span) -> Made:
     return ast.Subpattern("exists", paths, where(parts), span=span)
 
 
-ACTIONS["exists"] = lambda parts, span: replace(parts[0], span=span)
-ACTIONS["count"] = lambda parts, span: replace(parts[0], asks="count", span=span)
+@action()
+def nested(parts: list[Made], span: Span) -> Made:
+    """The parts of a query in braces. One MATCH alone is a pattern."""
+    alls = tuple(part.value for part in parts if isinstance(part, Role))
+    return ast.Query(tuple(part for part in parts if isinstance(part, ast.Part)), alls, span=span)
+
+
+def _asked(asks: Literal["exists", "count"], made: ast.Subpattern | ast.Query, span: Span) -> Made:
+    if isinstance(made, ast.Subpattern):
+        return replace(made, asks=asks, span=span)
+    first = made.parts[0].clauses
+    if len(made.parts) == len(first) == 1 and isinstance(first[0], ast.Match) and not first[0].optional:
+        return ast.Subpattern(asks, first[0].paths, first[0].where, span=span)
+    return ast.Subquery(asks, made, span=span)
+
+
+ACTIONS["exists"] = lambda parts, span: _asked("exists", parts[0], span)
+ACTIONS["count"] = lambda parts, span: _asked("count", parts[0], span)
+ACTIONS["collect"] = lambda parts, span: ast.Subquery("collect", parts[0], span=span)
+ACTIONS["given"] = lambda parts, span: Role("given", tuple(parts))
+
+
+@action()
+def apply(parts: list[Made], span: Span) -> Made:
+    return ast.Apply(parts[-1], role(parts, "given"), span=span)

@@ -314,9 +314,7 @@ def _members(
 ) -> tuple[Expression, bound.Variable]:
     given = as_list(binding, bind_expression(binding, sight, source))
     check_operand(binding, "IN", given, "list")
-    variable = binding.variable(name.name, (given.type.member or ANY).optional())
-    binding.members.add(variable)
-    return given, variable
+    return given, binding.variable(name.name, (given.type.member or ANY).optional())
 
 
 def _comprehension(binding: Binding, sight: Sight, written: ast.Comprehension) -> Expression:
@@ -340,9 +338,12 @@ def _reduce(binding: Binding, sight: Sight, written: ast.Reduce) -> Expression:
     start = bind_expression(binding, sight, written.start)
     source, variable = _members(binding, sight, written.variable, written.source)
     total = binding.variable(written.total.name, ANY)
-    binding.members.add(total)
     with binding.aggregating(False):
         step = bind_expression(binding, sight.plus(total, variable), written.step)
+    for part in bound.walked(step):
+        if isinstance(part, bound.Subpattern | bound.Subquery) and bound.variables(part) & {total, variable}:
+            hint = "make a list of what the patterns say first, and reduce that"
+            binding.problem("Q501", "a pattern inside reduce is not supported", part.span, hint)
     return bound.Reduce(total, start, variable, source, step, type=ANY, span=written.span)
 
 

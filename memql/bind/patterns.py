@@ -32,6 +32,8 @@ class _Pattern:
     paths: list[bound.PathOf] = field(default_factory=list)
     own: set[str] = field(default_factory=set)
     """Names of relations and paths that this pattern binds: each only once."""
+    same: list[Expression] = field(default_factory=list)
+    """What of it must be equal to what was known."""
 
 
 def bind_pattern(
@@ -48,13 +50,13 @@ def bind_pattern(
     described: list[tuple[ast.NodePattern | ast.RelationPattern, Variable]] = []
     for path in paths:
         described += _path(binding, made, path, optional)
-    conditions: list[Expression] = []
+    conditions: list[Expression] = [*made.same]
     for written, variable in described:
         found = _asked(binding, made.sight, written, variable)
         hop = next((hop for hop in made.hops if hop.one == variable), None)
         if hop is not None and found:
             made.hops[made.hops.index(hop)] = bound.Hop(
-                hop.variable, hop.near, hop.far, hop.direction, hop.kinds, hop.hops, hop.one, bound.all_of(tuple(found))
+                hop.variable, hop.near, hop.far, hop.direction, hop.kinds, hop.hops, hop.one, _all_of(tuple(found))
             )
         elif hop is None:
             conditions += found
@@ -63,6 +65,12 @@ def bind_pattern(
     nodes = tuple(dict.fromkeys(made.nodes))
     pattern = bound.Pattern(nodes, tuple(made.hops), tuple(made.paths), tuple(conditions), frozenset(made.known))
     return pattern, made.sight
+
+
+def _all_of(conditions: tuple[Expression, ...]) -> Expression:
+    if len(conditions) == 1:
+        return conditions[0]
+    return bound.Joined("AND", conditions, type=BOOLEAN, span=conditions[0].span if conditions else ast.NOWHERE)
 
 
 def _path(
@@ -113,13 +121,18 @@ def _hop(
     whole = list_of(of) if relation.hops else of
     known = made.sight.names.get(relation.variable.name) if relation.variable else None
     if known is not None and relation.variable is not None and known.name not in made.own:
-        fits = known.type.name in (whole.name, "any")
-        if not fits or relation.hops:
+        if known.type.name not in (whole.name, "any"):
             message = f"`{known.name}` is a {known.type}, and cannot be these relations"
             binding.problem("Q108", message, relation.variable.span, "use another name")
-        made.known.add(known)
-        variable = known
-        made.own.add(known.name)
+        if relation.hops:
+            # The chain that is found must be the list that is known.
+            variable = binding.variable("", whole)
+            pair = (bound.local(variable, relation.span), bound.local(known, relation.variable.span))
+            made.same.append(bound.Compared("=", *pair, type=BOOLEAN, span=relation.variable.span))
+        else:
+            made.known.add(known)
+            variable = known
+            made.own.add(known.name)
     elif relation.variable is not None:
         variable = _fresh(binding, made, relation.variable, whole, "relation")
     else:
@@ -202,6 +215,10 @@ def connected(pattern: bound.Pattern) -> bool:
 
 
 def _subpattern(binding: Binding, sight: Sight, written: ast.Subpattern) -> Expression:
+    if written.bare and (named := written.paths[0].variable):
+        hint = "EXISTS { … } tells whether a pattern is there, [p = (a)-->(b) | p] gives its paths"
+        binding.problem("Q006", "a pattern can be compared with nothing", named.span.to(written.span), hint)
+        return bound.Constant(None, type=BOOLEAN, span=written.span)
     with binding.aggregating(False):
         pattern, _ = bind_pattern(binding, sight, written.paths, written.where, optional=False)
     unknown = [each for each in _named(written) if each not in sight.names] if written.bare else []
@@ -209,11 +226,7 @@ def _subpattern(binding: Binding, sight: Sight, written: ast.Subpattern) -> Expr
         hint = f"leave its name out, or write EXISTS {{ … }} around the pattern to introduce `{unknown[0]}`"
         binding.problem("Q104", f"unknown variable `{unknown[0]}`", written.span, hint)
     of = BOOLEAN if written.asks == "exists" else INTEGER
-    made = bound.Subpattern(written.asks, pattern, type=of.present(), span=written.span)
-    if bound.variables(made) & binding.members:
-        hint = "UNWIND the list first, then test the pattern for each member"
-        binding.problem("Q501", "a pattern inside a list expression is not supported", written.span, hint)
-    return made
+    return bound.Subpattern(written.asks, pattern, type=of.present(), span=written.span)
 
 
 def _named(written: ast.Subpattern) -> list[str]:

@@ -247,6 +247,10 @@ MORE = (
     "MATCH (b:Event) MATCH (a:Memory)-[:DERIVED_FROM]->(b) RETURN a.id AS a, b.id AS b",
     "MATCH (m:Memory) WHERE m.importance > 0.2 RETURN m.text AS t, count(*) AS n ORDER BY n DESC, t SKIP 1 LIMIT 3",
     "MATCH (m) RETURN DISTINCT m.kind AS kind ORDER BY kind LIMIT 3 UNION MATCH (g:Goal) RETURN g.title AS kind",
+    "MATCH (m:Memory) RETURN m.id AS m, [(m)-[r]->(x) WHERE x.domain = m.domain | [r.id, x.id]] AS there",
+    "MATCH (m:Memory) WHERE EXISTS { MATCH (m)--(x) WITH x.kind AS kind, count(*) AS n WHERE n > 1 } RETURN m.id AS m",
+    "MATCH (m:Memory) CALL (m) { MATCH (m)-->(x) RETURN x ORDER BY x.id LIMIT 1 } MATCH (x)--(y) RETURN x.id, y.id",
+    "MATCH (m) WITH collect(m) AS ms RETURN [m IN ms WHERE (m)-->() | COUNT { (m)--() }] AS n",
     "MATCH (t:Task {priority: 2}) WHERE t.status = 'open' RETURN t.id AS t UNION ALL MATCH (t:Goal) RETURN t.id AS t",
 )
 
@@ -265,6 +269,46 @@ def test_every_rule_keeps_the_rows(steps: list[Step], who: int) -> None:
                     assert answered(reader, text, rules) == plain, (text, rules)
 
         tenant.read_now(check, by)
+
+
+SAME = (
+    (
+        "MATCH (m) WITH m, [(m)-[r]->(x) WHERE x.domain = m.domain | r.id + x.id] AS found UNWIND found AS f "
+        "RETURN m.id AS m, f",
+        "MATCH (m)-[r]->(x) WHERE x.domain = m.domain RETURN m.id AS m, r.id + x.id AS f",
+    ),
+    (
+        "MATCH (m) RETURN m.id AS m, COUNT { MATCH (m)-->(x) RETURN DISTINCT x } AS n",
+        "MATCH (m) OPTIONAL MATCH (m)-->(x) RETURN m.id AS m, count(DISTINCT x) AS n",
+    ),
+    (
+        "MATCH (m) CALL (m) { MATCH (m)-->(x) RETURN x.id AS x UNION ALL MATCH (m)<--(x) RETURN x.id AS x } "
+        "RETURN m.id AS m, x",
+        "MATCH (m) MATCH (m)-->(x) RETURN m.id AS m, x.id AS x "
+        "UNION ALL MATCH (m) MATCH (m)<--(x) RETURN m.id AS m, x.id AS x",
+    ),
+    (
+        "MATCH (m) WHERE EXISTS { MATCH (m)-->(x) WITH count(x) AS n WHERE n > 1 } RETURN m.id AS m",
+        "MATCH (m)-->(x) WITH m, count(x) AS n WHERE n > 1 RETURN m.id AS m",
+    ),
+    (
+        "MATCH (m) WITH collect(m) AS ms UNWIND [m IN ms WHERE (m)-->() | m.id] AS m RETURN m",
+        "MATCH (m) WHERE (m)-->() RETURN m.id AS m",
+    ),
+)
+
+
+@SLOW
+@given(STEPS, st.integers(0, 3))
+def test_a_question_inside_of_a_question_is_that_question(steps: list[Step], who: int) -> None:
+    """Lists of patterns, queries in braces and queries for each row have the rows of the plain form."""
+    with world(steps) as tenant:
+
+        def check(reader: Reader) -> None:
+            for inside, plain in SAME:
+                assert answered(reader, inside) == answered(reader, inside, ()) == answered(reader, plain), inside
+
+        tenant.read_now(check, EVERYBODY[who])
 
 
 @SLOW

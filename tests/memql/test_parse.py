@@ -114,8 +114,19 @@ def trees(inner: st.SearchStrategy[ast.Expression]) -> st.SearchStrategy[ast.Exp
         st.builds(ast.Case, maybe, st.lists(st.builds(ast.Branch, st.tuples(inner), inner), min_size=1, max_size=2)
                   .map(tuple), maybe),
         st.builds(ast.Labelled, names, LABELS),
+        st.builds(ast.PatternList, paths(inner).filter(lambda path: bool(path.relations)), maybe, inner),
+        st.builds(
+            lambda asks, each, given: ast.Subquery(asks, _query(ast.Apply(_query(each), given), each)),
+            st.sampled_from(["exists", "count", "collect"]), inner, st.one_of(st.none(), st.lists(names).map(tuple)),
+        ),
         st.builds(ast.Subpattern, st.sampled_from(["exists", "count"]), st.tuples(paths(inner)), maybe),
     )  # fmt: skip
+
+
+def _query(*clauses: ast.Apply | ast.Expression) -> ast.Query:
+    """A query of these clauses; an expression is what one returns."""
+    made = [each if isinstance(each, ast.Apply) else ast.Return(ast.Projection((ast.Item(each),))) for each in clauses]
+    return ast.Query((ast.Part(tuple(made)),))
 
 
 def _printable(unary: ast.Unary) -> bool:
