@@ -9,6 +9,7 @@ real one where it is installed, else questions are asked by words alone.
 """
 
 import argparse
+import gc
 import os
 import sqlite3
 import sys
@@ -19,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from server.embedding import chosen
 from tantivy import Occur, Query
 
 from bench.measure import CLOCK, ME, folder, say, text, verdict
@@ -32,6 +32,7 @@ from engine.records import Receipt
 from engine.search import question, search
 from engine.tenant import Tenant
 from memql.errors import Refusal
+from server.embedding import chosen
 from server.settings import Loaded, load
 
 WIDTH = 384
@@ -203,6 +204,7 @@ def main() -> None:
     arguments.add_argument("--memories", type=int, nargs="*", default=[6_000, 100_000])
     arguments.add_argument("--questions", type=int, default=200)
     given = arguments.parse_args()
+    gc.set_threshold(200_000, 50, 100)  # as the server does
     model = embedder()
     for count in given.memories:
         searching(count, given.questions, model)

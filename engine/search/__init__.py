@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Way", "question", "search"]
 
-DEPTH = 300
+DEPTH = 200
 """The best by words that count, for themselves and as neighbours: what lies deeper has next to no score."""
 AROUND = 0.5
 """How much a neighbour counts beside the memory itself."""
