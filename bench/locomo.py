@@ -305,9 +305,8 @@ def main() -> int:
 
 
 def _embedder() -> Any:
-    from server.embedding import chosen
-
     from engine.clock import SystemClock
+    from server.embedding import chosen
     from server.settings import Loaded, load
 
     loaded = load({}, os.environ, Path.cwd())
