@@ -100,11 +100,12 @@ class Joined(Typed):
 
 @dataclass(frozen=True, slots=True)
 class Aggregated(Typed):
-    """An aggregate of the group. No operand: `count(*)`."""
+    """An aggregate of the group. No operand: `count(*)`. `second` is the other argument of a percentile."""
 
     function: str
     operand: "Expression | None"
     distinct: bool
+    second: "Expression | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,8 +261,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """`bound`: the variable was bound before, and only its rows are ranked. `score` is the map of what each signal had
-    to say."""
+    """`bound`: the variable was bound before, and only its rows are ranked. `score`: what each signal said."""
 
     variable: Variable
     bound: bool

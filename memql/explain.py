@@ -182,8 +182,9 @@ def shown(expression: Expression, level: int = 0) -> str:
             return _bracketed(f" {operator} ".join(shown(each, own + 1) for each in operands), own, level)
         case bound.Call():
             return _call(expression, level)
-        case bound.Aggregated(function=function, operand=operand, distinct=distinct):
+        case bound.Aggregated(function=function, operand=operand, distinct=distinct, second=second):
             inside = "*" if operand is None else f"{'DISTINCT ' if distinct else ''}{shown(operand)}"
+            inside += f", {shown(second)}" if second is not None else ""
             return f"{function}({inside})"
         case bound.Case(branches=branches, otherwise=otherwise):
             parts = [f"WHEN {shown(when)} THEN {shown(then)}" for when, then in branches]

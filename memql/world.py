@@ -86,6 +86,9 @@ class Nothing:
 
     asked_at: datetime
 
+    def chance(self) -> float | None:
+        return None
+
     def ends(self, relation: Relation) -> tuple[Node | None, Node | None]:
         return None, None
 
@@ -105,6 +108,10 @@ class World(Protocol):
     @property
     def asked_at(self) -> datetime:
         """When the statement was asked: the same for all of it."""
+        ...
+
+    def chance(self) -> float | None:
+        """A number by chance: at least 0, and less than 1. None where nothing is left to it."""
         ...
 
     def ends(self, relation: Relation) -> tuple[Node | None, Node | None]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from engine.clock import Clock
 from engine.columns import Mask, Numbers
 from engine.commands import Principal
 from engine.execute.answer import Column, PathState, Rows, handed_out, json_row, json_rows, nodes_in
@@ -89,7 +90,7 @@ def run_for(
     as_of, valid_at = times
 
     def ask(reader: Reader) -> T | Refusal:
-        rows = execute(reader, compiled, params, now=now, ticks=tenant.clock.monotonic)
+        rows = execute(reader, compiled, params, now=now, clock=tenant.clock)
         return rows if isinstance(rows, Refusal) else gather(reader, rows)
 
     return tenant.read_now(
@@ -130,10 +131,10 @@ def execute(
     params: Mapping[str, Any],
     *,
     now: int | None = None,
-    ticks: Callable[[], float] | None = None,
+    clock: Clock | None = None,
 ) -> Rows | Refusal:
-    """The rows of a compiled query. `now` is the time of the statement in microseconds; `ticks` tells the seconds, by
-    which PROFILE says where the time went."""
+    """The rows of a compiled query. `now` is the time of the statement in microseconds; `clock` tells the seconds, by
+    which PROFILE says where the time went, and what is left to chance."""
     columns = tuple(Column(variable.name, str(variable.type)) for variable in compiled.columns)
     prefix = compiled.statement.prefix
     warnings = tuple(f"{each.code} at {each.place}: {each.message}" for each in compiled.warnings)
@@ -144,8 +145,8 @@ def execute(
         return parameters
     if now is None:
         now = reader.scope.valid_at if reader.scope.valid_at is not None else 0
-    seen = Seen(reader, min(now, FOREVER - 1))
-    running = Running(reader, seen, parameters, ticks if prefix == "profile" else None)
+    seen = Seen(reader, min(now, FOREVER - 1), clock.entropy if clock else None)
+    running = Running(reader, seen, parameters, clock.monotonic if clock and prefix == "profile" else None)
     rows: list[tuple[Any, ...]] = []
     try:
         for batch in batches(running, compiled.plan):

@@ -144,8 +144,10 @@ class _Gathered:
     def __init__(self, running: Running, aggregated: Aggregated) -> None:
         self._running = running
         self._asked = aggregated
-        self._function = AGGREGATES[aggregated.function]
+        self._function = AGGREGATES[aggregated.function.lower()]
         self._prepared = running.meaning(aggregated.operand) if aggregated.operand is not None else None
+        self._second = running.meaning(aggregated.second) if aggregated.second is not None else None
+        self._seconds: list[Datum] = []
         self._counts = aggregated.function == "count" and not aggregated.distinct
         self._totals: list[int] = []
         self._values: list[list[Datum]] = []
@@ -165,6 +167,10 @@ class _Gathered:
                 self._totals[group] += count
             return
         assert self._prepared is not None
+        if self._second is not None:
+            for group, value in zip(groups, self._second.each(batch), strict=True):
+                if group == len(self._seconds):
+                    self._seconds.append(value)
         column = self._prepared.column(batch)
         kept = np.flatnonzero(column.present())
         fresh = column.take(kept)
@@ -184,7 +190,11 @@ class _Gathered:
         if self._counts:
             return Values(list(self._totals))
         try:
-            return Values([self._function.finish(values) for values in self._values])
+            if self._second is None:
+                return Values([self._function.finish(values) for values in self._values])
+            # A group without rows has no second argument either, and no value whatever it would be.
+            seconds = self._seconds or [0] * len(self._values)
+            return Values(list(map(self._function.finish, self._values, seconds)))
         except Unanswerable as wrong:
             raise failed(wrong, self._asked.span) from None
 

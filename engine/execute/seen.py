@@ -36,8 +36,9 @@ class Stopped(Exception):
 class Seen:
     """The world of `memql.world` as this reader sees it."""
 
-    def __init__(self, reader: Reader, now: int) -> None:
+    def __init__(self, reader: Reader, now: int, entropy: Callable[[int], bytes] | None = None) -> None:
         self.reader = reader
+        self._entropy = entropy
         self.asked_at: datetime = instant(now)
         self._nodes: dict[int, Node] = {}
         self._relations: dict[int, Relation] = {}
@@ -76,6 +77,9 @@ class Seen:
         return {state.row: as_relation(state) for state in self.reader.relations(rows)}
 
     # What functions ask
+
+    def chance(self) -> float | None:
+        return None if self._entropy is None else (int.from_bytes(self._entropy(8)) >> 11) * 2.0**-53
 
     def ends(self, relation: Relation) -> tuple[Node | None, Node | None]:
         state = relation.state

@@ -4,7 +4,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from memql import ast, bound
-from memql.bind.expressions import BINDERS, bind_condition, bind_expression
+from memql.bind.expressions import BINDERS, ask_nothing, bind_condition, bind_expression
 from memql.bind.names import check_labels, kinds_of
 from memql.bind.patterns import bind_pattern, connected
 from memql.bind.projections import bind_projection, constant
@@ -117,6 +117,7 @@ def _check_own(
 def _way(binding: Binding, sight: Sight, way: ast.Way, *, of_rows: bool) -> bound.Way:
     what = "SIMILAR TO" if way.how == "meaning" else "MATCHES"
     to = bind_expression(binding, sight, way.to)
+    ask_nothing(binding, "SEARCH", to)
     check_operand(binding, what, to, "string|list|node" if way.how == "meaning" else "string")
     if of_rows and bound.variables(to):
         binding.problem("Q308", f"{what} cannot depend on the rows that it ranks", way.to.span,

@@ -37,6 +37,14 @@ def bind_condition(binding: Binding, sight: Sight, written: ast.Expression) -> E
     return condition
 
 
+def ask_nothing(binding: Binding, what: str, expression: Expression) -> None:
+    """Complains of patterns and queries where an expression is read before there are rows to ask them of."""
+    for part in bound.walked(expression):
+        if isinstance(part, bound.Subpattern | bound.Subquery):
+            hint = "WITH … AS x before it, then use x" if what == "SEARCH" else "ask it in a query of its own"
+            binding.problem("Q501", f"a pattern or query inside {what} is not supported", part.span, hint)
+
+
 # Literals, parameters, variables
 
 
@@ -194,15 +202,18 @@ def _aggregate(binding: Binding, sight: Sight, written: ast.Call) -> Expression:
     if not binding.aggregates:
         message = f"`{function.name}` stands for a whole group, and has no place here"
         binding.problem("Q301", message, written.span, "WITH … first, then use its alias")
-    if len(written.arguments) != 1:
-        message = f"`{function.name}` takes 1 argument, not {len(written.arguments)}"
+    wanted = 2 if function.second else 1
+    if len(written.arguments) != wanted:
+        message = f"`{function.name}` takes {wanted} argument{'s' * (wanted > 1)}, not {len(written.arguments)}"
         binding.problem("Q206", message, written.span, function.signature())
         return bound.Constant(None, type=ANY, span=written.span)
     with binding.aggregating(False):
-        operand = bind_expression(binding, sight, written.arguments[0])
+        operand, *others = (bind_expression(binding, sight, each) for each in written.arguments)
     check_operand(binding, function.name, operand, function.takes)
-    of = function.type(operand.type)
-    return bound.Aggregated(function.name, operand, written.distinct, type=of, span=written.span)
+    for other in others:
+        check_operand(binding, function.name, other, function.second)
+    of, second = function.type(operand.type), others[0] if others else None
+    return bound.Aggregated(function.name, operand, written.distinct, second, type=of, span=written.span)
 
 
 def _count_all(binding: Binding, sight: Sight, written: ast.CountAll) -> Expression:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from memql import ast, bound
-from memql.bind.expressions import BINDERS, bind_condition, bind_expression
+from memql.bind.expressions import BINDERS, ask_nothing, bind_condition, bind_expression
 from memql.bind.names import (
     check_labels,
     check_relation_kinds,
@@ -55,6 +55,8 @@ def bind_pattern(
         found = _asked(binding, made.sight, written, variable)
         hop = next((hop for hop in made.hops if hop.one == variable), None)
         if hop is not None and found:
+            for each in found:
+                ask_nothing(binding, "a chain of relations", each)
             made.hops[made.hops.index(hop)] = bound.Hop(
                 hop.variable, hop.near, hop.far, hop.direction, hop.kinds, hop.hops, hop.one, _all_of(tuple(found))
             )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memql import ast, bound
-from memql.bind.expressions import bind_condition, bind_expression
+from memql.bind.expressions import ask_nothing, bind_condition, bind_expression
 from memql.binding import Binding, Sight
 from memql.bound import Aggregated, Expression, Variable
 from memql.errors import Span
@@ -225,7 +225,9 @@ def constant(binding: Binding, what: str, written: ast.Expression) -> Expression
         message = f"{what} cannot depend on a row"
         binding.problem("Q308", message, named.span, f"use a number or a parameter; `{named.name}` is a variable")
         return bound.Constant(None, type=ANY, span=written.span)
-    return bind_expression(binding, Sight(), written)
+    made = bind_expression(binding, Sight(), written)
+    ask_nothing(binding, what, made)
+    return made
 
 
 def _first_name(written: Any) -> ast.Name | None:

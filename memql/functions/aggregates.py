@@ -3,7 +3,7 @@
 import math
 from functools import reduce
 
-from memql.functions.function import Aggregate, mistyped
+from memql.functions.function import Aggregate, Unanswerable, mistyped, shown
 from memql.functions.numbers import add
 from memql.order import sort_key
 from memql.types import ANY, FLOAT, Type, list_of
@@ -46,6 +46,27 @@ def _spread(values: list[Datum], *, whole: bool) -> float:
     return math.sqrt(math.fsum((number - mean) ** 2 for number in numbers) / count)
 
 
+def _ranked(name: str, values: list[Datum], part: Datum) -> list[int | float]:
+    """The numbers in order, where that part of them can be asked for."""
+    if isinstance(part, bool) or not isinstance(part, int | float) or not 0 <= part <= 1:
+        raise Unanswerable("Q213", f"`{name}` takes a part from 0 to 1, not {shown(part)}", "0.5 is the median")
+    return sorted(_numbers(name, values), key=sort_key)
+
+
+def _percentile_between(values: list[Datum], part: Datum) -> float | None:
+    numbers = _ranked("percentileCont", values, part)
+    if not numbers:
+        return None
+    place = part * (len(numbers) - 1)
+    low, high = numbers[math.floor(place)], numbers[math.ceil(place)]
+    return float(low) if low == high else low + (high - low) * (place - math.floor(place))
+
+
+def _percentile_among(values: list[Datum], part: Datum) -> int | float | None:
+    numbers = _ranked("percentileDisc", values, part)
+    return numbers[max(0, math.ceil(part * len(numbers)) - 1)] if numbers else None
+
+
 def _number(given: Type) -> Type:
     return given if given.name in ("integer", "float") else ANY
 
@@ -63,4 +84,8 @@ AGGREGATES = (
               lambda values: _spread(values, whole=False), nullable=False),
     Aggregate("stDevP", "number", "float", "the standard deviation of all there is",
               lambda values: _spread(values, whole=True), nullable=False),
+    Aggregate("percentileCont", "number", "float", "the number below which that part of them lies",
+              _percentile_between, second="number"),
+    Aggregate("percentileDisc", "number", _number, "the first number up to which that part of them lies",
+              _percentile_among, second="number"),
 )  # fmt: skip

@@ -88,14 +88,16 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """A function over the values of a group, nulls left out. `finish` makes its value of all of them."""
+    """A function over the values of a group, nulls left out. `finish` makes its value of all of them; where there is a
+    `second` argument, of that type, it gets what that is in the group's first row as well."""
 
     name: str
     takes: str
     gives: str | Callable[[Type], Type]
     doc: str
-    finish: Callable[[list[Datum]], Datum]
+    finish: Callable[..., Datum]
     nullable: bool = True
+    second: str = ""
 
     def type(self, given: Type) -> Type:
         of = self.gives(given) if callable(self.gives) else declared(self.gives)
@@ -103,7 +105,7 @@ class Aggregate:
 
     def signature(self) -> str:
         of = "any" if callable(self.gives) else self.gives
-        return f"{self.name}({'any' if self.takes == 'any' else self.takes}) → {of}"
+        return f"{self.name}({', '.join(filter(None, (self.takes, self.second)))}) → {of}"
 
 
 def first(given: Given) -> Type:

@@ -7,7 +7,7 @@ from memql.functions.function import Function, Given, Unanswerable, first, misty
 from memql.functions.times import difference_of, is_temporal, product_of, quotient_of, sum_of
 from memql.types import ANY, STRING, Type, common, fits
 from memql.values import INT64
-from memql.world import Datum
+from memql.world import Datum, World
 
 Number = int | float
 
@@ -204,6 +204,13 @@ def _is_nan(value: Datum) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
+def _chance(world: World) -> float:
+    number = world.chance()
+    if number is None:
+        raise Unanswerable("Q213", "nothing is left to chance here", "pass the number as a parameter")
+    return number
+
+
 def to_integer(value: Datum) -> int | None:
     match value:
         case bool():
@@ -253,6 +260,7 @@ FUNCTIONS = (
     _float("asin", math.asin, "the inverse sine"),
     _float("acos", math.acos, "the inverse cosine"),
     _float("atan", math.atan, "the inverse tangent"),
+    Function("rand", (), "float", "a number by chance: at least 0, and less than 1", _chance, asks=True),
     Function("isNaN", ("number",), "boolean", "whether it is no number", _is_nan),
     Function("pi", (), "float", "the number π", lambda: math.pi),
     Function("e", (), "float", "the base of natural logarithms", lambda: math.e),

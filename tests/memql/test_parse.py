@@ -114,13 +114,18 @@ def trees(inner: st.SearchStrategy[ast.Expression]) -> st.SearchStrategy[ast.Exp
         st.builds(ast.Case, maybe, st.lists(st.builds(ast.Branch, st.tuples(inner), inner), min_size=1, max_size=2)
                   .map(tuple), maybe),
         st.builds(ast.Labelled, names, LABELS),
-        st.builds(ast.PatternList, paths(inner).filter(lambda path: bool(path.relations)), maybe, inner),
+        st.builds(ast.PatternList, st.builds(_step, st.one_of(st.none(), names), names), maybe, inner),
         st.builds(
             lambda asks, each, given: ast.Subquery(asks, _query(ast.Apply(_query(each), given), each)),
-            st.sampled_from(["exists", "count", "collect"]), inner, st.one_of(st.none(), st.lists(names).map(tuple)),
+            st.sampled_from(["exists", "count", "collect"]), inner,
+            st.one_of(st.none(), st.lists(names, max_size=2).map(tuple)),
         ),
         st.builds(ast.Subpattern, st.sampled_from(["exists", "count"]), st.tuples(paths(inner)), maybe),
     )  # fmt: skip
+
+
+def _step(path: ast.Name | None, node: ast.Name) -> ast.PathPattern:
+    return ast.PathPattern((ast.NodePattern(node), ast.NodePattern()), (ast.RelationPattern("out"),), path)
 
 
 def _query(*clauses: ast.Apply | ast.Expression) -> ast.Query:
