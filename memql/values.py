@@ -194,6 +194,24 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 """Types that are the same in JSON: nearly every value."""
 
 
+def plain(value: "Value") -> Any:
+    """The value in JSON that is meant to be read, not to be read back: the catalog says what is a time."""
+    match value:
+        case datetime():
+            return iso(micros(value))
+        case list():
+            return [plain(member) for member in value]
+        case dict():
+            return {name: plain(member) for name, member in value.items()}
+        case float():
+            return value if math.isfinite(value) else None
+        case bool() | int() | str() | None:
+            return value
+        case date():
+            return value.isoformat()
+    return str(value)
+
+
 def to_json(value: "Value") -> Any:
     """The value in plain JSON. What JSON lacks is written as a map of one `$type` key; such keys are escaped."""
     if type(value) in _PLAIN:

@@ -5,7 +5,7 @@ an object. Knows nothing of who asks or as of when; that is the reader's.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -15,8 +15,7 @@ from engine.adjacency import Steps
 from engine.decide.view import NEVER, ItemState, RelationState
 from engine.reader import Reader
 from memql.errors import Problem, Reason, Refusal, invalid, nearest, over_limit
-from memql.temporal import Date, DateTime, Duration, LocalDateTime, LocalTime, Time
-from memql.values import FOREVER, Value, iso, micros
+from memql.values import FOREVER, Value, micros, plain
 from server import cursors
 from server.cursors import Cursor
 from server.selection import Path, Want, inside
@@ -307,7 +306,7 @@ def _versioned(state: ItemState | RelationState) -> dict[str, Any]:
         "valid_to": None if state.valid_to == FOREVER else Moment(state.valid_to),
         "recorded_at": Moment(state.recorded_at),
         "retired_at": None if state.retired_at == NEVER else Moment(state.retired_at),
-        "properties": {name: _plain(value) for name, value in state.properties.items()},
+        "properties": {name: plain(value) for name, value in state.properties.items()},
     }
 
 
@@ -317,20 +316,4 @@ def _shown(name: str, value: Value) -> Any:
         return Status(value) if value is not None else None
     if name in _LISTS:
         return value or []
-    return micros(value) if isinstance(value, datetime) else _plain(value)
-
-
-def _plain(value: Value) -> Any:
-    """The value in JSON that is meant to be read, not to be read back: the catalog says what is a time."""
-    match value:
-        case datetime():
-            return iso(micros(value))
-        case date():
-            return value.isoformat()
-        case Date() | DateTime() | LocalDateTime() | Time() | LocalTime() | Duration():
-            return str(value)
-        case list():
-            return [_plain(member) for member in value]
-        case dict():
-            return {name: _plain(member) for name, member in value.items()}
-    return value
+    return micros(value) if isinstance(value, datetime) else plain(value)

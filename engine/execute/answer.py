@@ -1,15 +1,12 @@
 """Answers: columns and rows, and how they are written as JSON."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from typing import Any
 
 from engine.decide.view import ItemState, RelationState
 from engine.reader import Reader
-from memql.temporal import Date, DateTime, Duration, LocalDateTime, LocalTime, Time
-from memql.values import iso, micros
+from memql.values import plain
 from memql.world import Datum, Node, Path, Relation
 
 
@@ -130,16 +127,8 @@ def _plain(value: Any, ids: Mapping[int, str]) -> Any:
                 "nodes": [_plain(node, ids) for node in value.nodes],
                 "relations": [_plain(relation, ids) for relation in value.relations],
             }
-        case float():
-            return value if math.isfinite(value) else None
-        case datetime():
-            return iso(micros(value))
-        case date():
-            return value.isoformat()
-        case Date() | DateTime() | LocalDateTime() | Time() | LocalTime() | Duration():
-            return str(value)
         case list():
             return [_plain(member, ids) for member in value]
         case dict():
             return {key: _plain(member, ids) for key, member in value.items()}
-    return value
+    return plain(value)
