@@ -89,10 +89,11 @@ class GraphFile:
             if self._closed:
                 raise GraphFailed("GRAPH_CLOSED", "the graph was closed")
             self._library = _load(self._engine)
+            fresh = not self.path.exists()
             try:
-                self._open(fresh=not self.path.exists())
+                self._open(fresh=fresh)
             except RuntimeError as error:
-                self.let_go()
+                self.let_go(broken=fresh)
                 raise GraphFailed("GRAPH_UNOPENED", "the graph's file could not be opened") from error
 
     def _open(self, *, fresh: bool) -> None:

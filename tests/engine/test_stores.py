@@ -13,8 +13,11 @@ import pytest
 
 from engine.clock import SystemClock
 from engine.commands import Remember
+from engine.events import ItemRecorded
+from engine.graph import Graph
 from engine.limits import Limits
-from engine.records import Receipt
+from engine.projection import Unapplied
+from engine.records import Receipt, Record
 from engine.recovery import Damaged
 from engine.tenant import Tenant
 from memql.errors import Refusal
@@ -200,6 +203,25 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("a file system of its own can be mounted by root alone")
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("left", [0, 4_096])
+def test_a_graph_that_cannot_be_begun_ends_nothing(small_disk: Path, left: int) -> None:
+    """The disk is full when its file is first made: that is said, and with space again it is made."""
+    graph = Graph(small_disk, tenant="t", engine="kuzu", limits=LIMITS, ids=lambda roots: [f"mem_{n}" for n in roots])
+    item = ItemRecorded("mem_1", 1, 1, 1, 0, "Memory", "ada", "user", 1, properties={"category": "tea"})
+    record = Record(1, 1, "ada", "Remember", (item,))
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free - left))
+    graph.apply([record])
+    with pytest.raises(Unapplied):
+        graph.settle()
+    ballast.unlink()
+    graph.clear()
+    graph.apply([record])
+    graph.settle()
+    assert len(graph.dump()[0]) == 1
+    graph.close()
 
 
 def test_a_full_disk_loses_nothing(small_disk: Path) -> None:
