@@ -254,11 +254,13 @@ Labels: TypeAlias = Label | AnyLabel | NoLabel | JoinedLabels
 
 @dataclass(frozen=True, slots=True)
 class Hops(Written):
-    """From `least` to `most` relations in a row; no `most`: as far as they lead. `star`: written as `*1..3`."""
+    """From `least` to `most` relations in a row; no `most`: as far as they lead. `star`: written as `*1..3`. With
+    `shortest` only one of the shortest chains between two nodes, or all of them."""
 
     least: int
     most: int | None
     star: bool = True
+    shortest: OneOf["", "one", "all"] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,7 @@ def _expand(expand: plan.Expand) -> str:
     if hop.hops is not None:
         most = "" if hop.hops.most is None else hop.hops.most
         inside += f"*{hop.hops.least}..{most}"
+        inside += {"": "", "one": " shortest", "all": " all shortest"}[hop.hops.shortest]
     left, right = ("<-" if expand.direction == "in" else "-"), ("->" if expand.direction == "out" else "-")
     kinds = f":{'|'.join(sorted(expand.kinds))}" if expand.kinds is not None else ""
     line = f"({label(expand.origin)}){left}{f'[{inside}]' if inside else ''}{right}({label(expand.end)}{kinds})"

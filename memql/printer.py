@@ -108,11 +108,12 @@ def _search(search: ast.Search) -> str:
 
 
 def _path(path: ast.PathPattern) -> str:
-    written = f"{name(path.variable.name)} = " if path.variable else ""
-    written += _node(path.nodes[0])
+    written = _node(path.nodes[0])
     for relation, node in zip(path.relations, path.nodes[1:], strict=True):
         written += _relation(relation) + _node(node)
-    return written
+        if relation.hops and relation.hops.shortest:
+            written = f"{'shortestPath' if relation.hops.shortest == 'one' else 'allShortestPaths'}({written})"
+    return f"{name(path.variable.name)} = {written}" if path.variable else written
 
 
 def _inside(pattern: ast.NodePattern | ast.RelationPattern, labels: ast.Labels | None, hops: str = "") -> str:

@@ -88,7 +88,8 @@ def _unlike(column: Column, rows: Numbers, passed: Numbers) -> Mask:
 
 
 def _many(running: Running, operator: Expand, batch: Batch, each: Prepared | None) -> Batch:
-    """A chain of relations, as long as the hop allows, none of them twice."""
+    """A chain of relations, as long as the hop allows, none of them twice. Where the shortest is asked for, nobody goes
+    on from where a row has been before, so that each relation is passed once a row."""
     hops = operator.hop.hops
     assert hops is not None
     scope = running.reader.scope
@@ -99,7 +100,9 @@ def _many(running: Running, operator: Expand, batch: Batch, each: Prepared | Non
     if hops.least == 0:
         here = scope.shown(at) > 0
         found.append((rows[here], at[here], chains[here]))
-    depth = 0
+    depth, count = 0, scope.count
+    met = rows[: 0 if hops.least else None] * count + at[: 0 if hops.least else None]
+    target = _roots(running, batch.columns[operator.end]) if operator.closes else None
     while len(rows) and (hops.most is None or depth < hops.most):
         depth += 1
         places, steps = _stepped(running, operator, at)
@@ -111,8 +114,18 @@ def _many(running: Running, operator: Expand, batch: Batch, each: Prepared | Non
         chosen = np.flatnonzero(kept)
         rows, at = rows[places][chosen], steps.ends[chosen]
         chains = np.column_stack([chains[places][chosen], steps.rows[chosen]])
+        if hops.shortest:
+            keys = rows * count + at
+            fresh = np.flatnonzero(~np.isin(keys, met))
+            if hops.shortest == "one":
+                fresh = np.sort(fresh[np.unique(keys[fresh], return_index=True)[1]])
+            met = np.union1d(met, keys)
+            rows, at, chains = rows[fresh], at[fresh], chains[fresh]
         if depth >= hops.least:
             found.append((rows, at, chains))
+        if hops.shortest and target is not None:
+            on = ~np.isin(rows, rows[at == target[rows]])
+            rows, at, chains = rows[on], at[on], chains[on]
     return _chained(running, operator, batch, found)
 
 

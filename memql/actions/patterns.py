@@ -14,6 +14,26 @@ def path(parts: list[Made], span: Span) -> Made:
     return replace(parts[-1], variable=parts[0], span=span) if len(parts) > 1 else parts[0]
 
 
+_SHORTEST: dict[str, Literal["one", "all"]] = {"shortestpath": "one", "allshortestpaths": "all"}
+
+
+@action()
+def shortest(parts: list[Made], span: Span) -> Made:
+    """`shortestPath((a)-[*]-(b))`."""
+    named, whole = parts
+    which = _SHORTEST.get(named.name.lower())
+    if which is None:
+        raise wrong("Q006", f"`{named.name[:60]}` is no pattern", "a pattern begins with a node: (a)", named.span)
+    relation = whole.relations[0] if len(whole.relations) == 1 else None
+    hops = relation.hops or ast.Hops(1, 1) if relation else None
+    if relation is None or hops is None or hops.least > 1:
+        hint = f"{named.name}((a)-[:KIND*..5]->(b))"
+        raise wrong(
+            "Q006", f"`{named.name}` takes two nodes and the relations between them, from the first on", hint, span
+        )
+    return replace(whole, relations=(replace(relation, hops=replace(hops, shortest=which)),), span=span)
+
+
 @action("chain", "pattern")
 def chain(parts: list[Made], span: Span) -> Made:
     return ast.PathPattern(tuple(parts[::2]), tuple(parts[1::2]), span=span)

@@ -22,6 +22,9 @@ SCORE_PARTS = {
     "words": FLOAT.present(),
     "rank": INTEGER.present(),
 }
+_PATTERNS = {
+    name.lower(): f"it is a pattern: MATCH p = {name}((a)-[*]-(b))" for name in ("shortestPath", "allShortestPaths")
+}
 _PARAMETER_TYPES = {"str": "string", "int": "integer", "bool": "boolean", "list": "any", "node": ""}
 
 
@@ -163,7 +166,8 @@ def _call(binding: Binding, sight: Sight, written: ast.Call) -> Expression:
     if function is None:
         known = [each.name for each in FUNCTIONS.values()] + [each.name for each in AGGREGATES.values()] + [*SCORES]
         place = Span(written.span.line, written.span.column, len(written.name), written.span.start)
-        binding.problem("Q106", f"unknown function `{written.name}`", place, nearest(written.name, known))
+        hint = _PATTERNS.get(name) or nearest(written.name, known)
+        binding.problem("Q106", f"unknown function `{written.name}`", place, hint)
         return bound.Constant(None, type=ANY, span=written.span)
     if written.distinct:
         binding.problem("Q301", f"`{function.name}` takes no DISTINCT", written.span, "only aggregates do")

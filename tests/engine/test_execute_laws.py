@@ -292,6 +292,15 @@ SAME = (
         "MATCH (m)-->(x) WITH m, count(x) AS n WHERE n > 1 RETURN m.id AS m",
     ),
     (
+        "MATCH (a) MATCH p = allShortestPaths((a)-[*..3]->(b)) RETURN a.id AS a, [r IN relationships(p) | r.id] AS r",
+        "MATCH (a) MATCH p = (a)-[*..3]->(b) WITH a, b, min(length(p)) AS n, collect(p) AS ps UNWIND ps AS p "
+        "WITH a, p, n WHERE length(p) = n RETURN a.id AS a, [r IN relationships(p) | r.id] AS r",
+    ),
+    (
+        "MATCH (a:Memory) MATCH (b:Event) MATCH p = shortestPath((a)-[*0..3]-(b)) RETURN a.id, b.id, length(p) AS n",
+        "MATCH (a:Memory) MATCH (b:Event) MATCH p = (a)-[*0..3]-(b) RETURN a.id, b.id, min(length(p)) AS n",
+    ),
+    (
         "MATCH (m) WITH collect(m) AS ms UNWIND [m IN ms WHERE (m)-->() | m.id] AS m RETURN m",
         "MATCH (m) WHERE (m)-->() RETURN m.id AS m",
     ),
