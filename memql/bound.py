@@ -173,10 +173,11 @@ class Reduce(Typed):
 
 @dataclass(frozen=True, slots=True)
 class Subpattern(Typed):
-    """Whether the pattern is there, or how often."""
+    """Whether the pattern is there, or how often: what `answer` will hold."""
 
     asks: Literal["exists", "count"]
     pattern: "Pattern"
+    answer: Variable
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +194,7 @@ class Subquery(Typed):
 
 Expression: TypeAlias = (
     Constant | Parameter | Local | Property | Figure | Labelled | Call | Compared | Joined | Aggregated | Case | ListOf
-    | MapOf | Projected | Index | Slice | Comprehension | Quantified | Reduce | Subpattern
-    | Subquery
+    | MapOf | Projected | Index | Slice | Comprehension | Quantified | Reduce | Subpattern | Subquery
 )  # fmt: skip
 
 
@@ -218,7 +218,7 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class PathOf:
-    """A path variable, and the nodes and hops that it is made of."""
+    """A path variable, and what it is made of."""
 
     variable: Variable
     nodes: tuple[Variable, ...]

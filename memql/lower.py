@@ -159,7 +159,7 @@ def _queried(source: Operator, part: bound.Subquery) -> tuple[Operator, Variable
     if other:
         row = plan.Project(row, other, keeps=True)
     columns, (*before, last) = part.parts[0].columns, part.parts[0].clauses
-    variable = Variable(-part.answer.number - 3, part.asks, part.type)
+    variable = _answer(part)
     apart = all(isinstance(clause, bound.Match | bound.Unwind) for clause in before)
     if len(part.parts) == 1 and apart and isinstance(last, bound.Project) and _is_plain(last):
         # Rows never meet, so that the question is asked for many at once.
@@ -177,11 +177,9 @@ def _is_plain(project: bound.Project) -> bool:
     return not (project.grouped or project.distinct or project.order or paged or project.where)
 
 
-def _answer(part: bound.Subpattern) -> Variable:
-    """A variable for what a subpattern says: numbered by one of its own, which nothing outside can see."""
-    own = [*part.pattern.nodes, *(hop.variable for hop in part.pattern.hops)]
-    number = max(variable.number for variable in own if variable not in part.pattern.known)
-    return Variable(-number - 3, part.asks, part.type)
+def _answer(part: bound.Subpattern | bound.Subquery) -> Variable:
+    """The variable that holds what it says, numbered as nothing is that a query names."""
+    return Variable(-part.answer.number - 3, part.asks, part.type)
 
 
 # Clauses

@@ -228,7 +228,8 @@ def _subpattern(binding: Binding, sight: Sight, written: ast.Subpattern) -> Expr
         hint = f"leave its name out, or write EXISTS {{ … }} around the pattern to introduce `{unknown[0]}`"
         binding.problem("Q104", f"unknown variable `{unknown[0]}`", written.span, hint)
     of = BOOLEAN if written.asks == "exists" else INTEGER
-    return bound.Subpattern(written.asks, pattern, type=of.present(), span=written.span)
+    answer = binding.variable(written.asks, of.present())
+    return bound.Subpattern(written.asks, pattern, answer, type=of.present(), span=written.span)
 
 
 def _named(written: ast.Subpattern) -> list[str]:
