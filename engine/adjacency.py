@@ -134,7 +134,8 @@ class Adjacency:
         """The relations seen in that scope from these roots, in the order of roots given and then of rows.
 
         A relation is seen when it is current and valid, and both its ends are. Along a `lasting` kind, from source to
-        target, ends are seen also when they are retired or no longer valid. More than `most` relations raise OverflowError.
+        target, ends are seen also when they are retired or no longer valid. More than `most` relations raise
+        OverflowError.
         """
         parts = []
         if not len(roots):

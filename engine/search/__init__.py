@@ -71,12 +71,13 @@ def search(reader: "Reader", ways: Sequence[Way], keep: Mask, *, most: int = CAN
 
 
 def _read(reader: "Reader", text: str) -> Question:
-    columns = reader.scope.columns
-    known = np.flatnonzero(np.bincount(columns.column("author")[: reader.scope.count]))
-    authors = {code: columns.names[code] for code in known.tolist() if code}
-    valid_from = columns.column("valid_from")[1 : reader.scope.count]
-    years = [_year(int(valid_from.min())), _year(int(valid_from.max()))] if len(valid_from) else [0, 0]
-    return read(text, authors, reader.scope.valid_at, range(max(years[0], years[1] - _YEARS), years[1] + 1))
+    """The question in the light of what its asker sees: whose names are names, and which years there are."""
+    columns, seen = reader.scope.columns, reader.scope.visible
+    known = np.flatnonzero(np.bincount(columns.column("author")[: len(seen)][seen]))
+    authors = {code: columns.names[code] for code in known.tolist() if code in columns.names}
+    moments = columns.column("valid_from")[: len(seen)][seen]
+    first, last = (_year(int(moments.min())), _year(int(moments.max()))) if len(moments) else (0, 0)
+    return read(text, authors, reader.scope.valid_at, range(max(first, last - _YEARS), last + 1))
 
 
 class _Inquiry:

@@ -237,6 +237,16 @@ def test_nobody_finds_what_they_may_not_see(world: World) -> None:
     assert words.rank.tolist() == [1]
 
 
+def test_a_name_that_is_not_seen_is_a_word(world: World) -> None:
+    """Whose names are names depends on what is seen: nobody learns by asking that somebody speaks here."""
+    world.tell("a", ("Rosa", "the key is under the stone"))
+    world.tell("b", ("Ben", "a rosa is a rose"), by=BEN)
+    texts, found = world.ask(question("rosa key"), by=BEN)
+    assert texts == ["a rosa is a rose"]
+    assert "speaker" not in {each.name for each in found.parts}
+    assert "speaker" in {each.name for each in world.ask(question("rosa key"))[1].parts}
+
+
 def test_a_search_as_of_an_earlier_position(world: World) -> None:
     """What was revised since is found in the words it had then."""
     world.tell("a", ("Ada", "the fence is red"))
