@@ -8,9 +8,13 @@ words of a natural distribution and vectors random clusters: good for times, not
 real one where it is installed, else questions are asked by words alone.
 """
 
+import os
+
+# numpy's own threads wait by spinning, which would count as work.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import argparse
 import gc
-import os
 import sqlite3
 import sys
 import time
