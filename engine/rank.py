@@ -12,8 +12,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-CANDIDATES = 100
-"""The best of each way that are considered; of a question their neighbours as well, which makes some 400 of them."""
+CANDIDATES = 80
+"""The best of each way that are considered; of a question their neighbours as well, which makes some 300 of them."""
 
 Dense: TypeAlias = NDArray[np.int64]
 Scores: TypeAlias = NDArray[np.float32]
