@@ -30,7 +30,8 @@ def listen(host: str, port: int) -> socket.socket | Problem:
         message = f"`{host}` can be reached from other machines, and nobody has to log in yet"
         return Problem("NOT_LOCAL", message, "host", "use 127.0.0.1, and a tunnel or a proxy with a login of its own")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol must be named: only then does asyncio send each answer at once, not 40 ms later.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host.strip("[]"), port))
