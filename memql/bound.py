@@ -4,9 +4,8 @@ A variable is a number; its name is only for reading. Equality leaves places in 
 expression written twice is the same.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, Literal, TypeAlias, TypeVar
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from memql import ast
 from memql.ast import NOWHERE, Direction
@@ -334,87 +333,5 @@ class Query:
     warnings: tuple[Problem, ...]
 
 
-# Walking
-
-
-def children(expression: Any) -> Iterator[Expression]:
-    """The expressions right inside an expression."""
-    for each in fields(expression):
-        yield from _inside(getattr(expression, each.name))
-
-
-def _inside(value: Any) -> Iterator[Expression]:
-    if isinstance(value, Typed):
-        yield value  # type: ignore[misc]
-    elif isinstance(value, tuple):
-        for member in value:
-            yield from _inside(member)
-    elif isinstance(value, Pattern):
-        yield from value.conditions
-        yield from (hop.each for hop in value.hops if hop.each is not None)
-
-
-def walked(expression: Expression) -> Iterator[Expression]:
-    """The expression and all that is inside it."""
-    yield expression
-    for child in children(expression):
-        yield from walked(child)
-
-
-def variables(expression: Expression) -> set[Variable]:
-    """What it takes from the row: variables of its own, as those of a comprehension, left out."""
-    found: set[Variable] = set()
-    own: set[Variable] = set()
-    for each in walked(expression):
-        match each:
-            case Local(variable=variable):
-                found.add(variable)
-            case Comprehension(variable=variable) | Quantified(variable=variable):
-                own.add(variable)
-            case Reduce(total=total, variable=variable):
-                own |= {total, variable}
-            case Subpattern(pattern=pattern):
-                found |= pattern.known
-                own |= {*pattern.nodes, *(hop.variable for hop in pattern.hops)} - pattern.known
-                own |= {hop.one for hop in pattern.hops if hop.one} | {path.variable for path in pattern.paths}
-    return found - own
-
-
-E = TypeVar("E")
-
-
-def rewritten(expression: E, by: Any) -> E:
-    """The expression with each part replaced by what `by` gives for it, from outside in; None leaves a part as it is
-    and goes on inside it."""
-    made = by(expression)
-    if made is not None:
-        return made  # type: ignore[no-any-return]
-    changes = {}
-    for each in fields(expression):  # type: ignore[arg-type]
-        before = getattr(expression, each.name)
-        after = _rewritten(before, by)
-        if after is not before:
-            changes[each.name] = after
-    return replace(expression, **changes) if changes else expression  # type: ignore[type-var]
-
-
-def _rewritten(value: Any, by: Any) -> Any:
-    if isinstance(value, Typed) or (is_dataclass(value) and isinstance(value, Pattern | Hop)):
-        return rewritten(value, by)
-    if isinstance(value, tuple) and value:
-        made = tuple(_rewritten(member, by) for member in value)
-        return made if any(new is not old for new, old in zip(made, value, strict=True)) else value
-    return value
-
-
 def local(variable: Variable, span: Span = NOWHERE) -> Local:
     return Local(variable, type=variable.type, span=span)
-
-
-def conjuncts(condition: Expression) -> Iterator[Expression]:
-    """The conditions that must all be true where this one is."""
-    if isinstance(condition, Joined) and condition.operator == "AND":
-        for operand in condition.operands:
-            yield from conjuncts(operand)
-    else:
-        yield condition

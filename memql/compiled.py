@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from memql import ast, bound, plan
+from memql import ast, bound, plan, walking
 from memql.bind import bind
 from memql.bound import Variable
 from memql.catalog import Catalog
@@ -56,7 +56,7 @@ class Compiled:
                 stores |= {"vectors" if way.how == "meaning" else "texts" for way in operator.ways}
             for expression in plan.expressions(operator):
                 if any(
-                    isinstance(part, bound.Call) and part.function in _OF_VECTORS for part in bound.walked(expression)
+                    isinstance(part, bound.Call) and part.function in _OF_VECTORS for part in walking.walked(expression)
                 ):
                     stores.add("vectors")
         return tuple(sorted(stores))

@@ -5,7 +5,7 @@ It is not fast, and nothing in it is clever: it is what every better plan must a
 
 from typing import Any
 
-from memql import bound, plan
+from memql import bound, plan, walking
 from memql.ast import Direction
 from memql.bound import Expression, Variable
 from memql.catalog import RELATIONS
@@ -67,7 +67,7 @@ def _match(source: Operator, clause: bound.Match) -> Operator:
     pattern = clause.pattern
     if not clause.optional:
         return lower_pattern(source, pattern)
-    handed = pattern.known.union(*(bound.variables(each) & plan.binds(source) for each in pattern.conditions))
+    handed = pattern.known.union(*(walking.variables(each) & plan.binds(source) for each in pattern.conditions))
     inner = lower_pattern(plan.Argument(tuple(sorted(handed, key=lambda each: each.number))), pattern)
     # What a question inside of it was answered is asked for by nobody behind it.
     own = {each for each in plan.binds(inner) - plan.binds(source) if each.number >= 0}
@@ -142,19 +142,19 @@ def _asked(source: Operator, expression: Expression) -> tuple[Operator, Expressi
             return bound.local(variable, part.span)
         if not isinstance(part, bound.Subpattern):
             return None
-        known = sorted(bound.variables(part), key=lambda each: each.number)
+        known = sorted(walking.variables(part), key=lambda each: each.number)
         inner = lower_pattern(plan.Argument(tuple(known)), part.pattern)
         variable = _answer(part)
         made = plan.Ask(made, inner, part.asks, variable)
         return bound.local(variable, part.span)
 
-    plain = bound.rewritten(expression, by)
+    plain = walking.rewritten(expression, by)
     return made, plain
 
 
 def _queried(source: Operator, part: bound.Subquery) -> tuple[Operator, Variable]:
     """The plan that answers the question, and the variable that holds its answer."""
-    row: Operator = plan.Argument(tuple(sorted(bound.variables(part), key=lambda each: each.number)))
+    row: Operator = plan.Argument(tuple(sorted(walking.variables(part), key=lambda each: each.number)))
     other = tuple(pair for pair in part.takes if pair[1] != bound.local(pair[0]))
     if other:
         row = plan.Project(row, other, keeps=True)

@@ -8,7 +8,7 @@ is met by the rows that would have met it.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from memql import ast, bound, plan
+from memql import ast, bound, plan, walking
 from memql.bound import Expression, Variable
 from memql.lower import expanded, reached_by_provenance
 from memql.plan import Operator, rebuilt
@@ -89,12 +89,12 @@ def _cost(node: Variable, conditions: tuple[Expression, ...]) -> int:
     least = 3
     for condition in conditions:
         match condition:
-            case bound.Compared(operator="=", left=left, right=right) if node not in bound.variables(right):
+            case bound.Compared(operator="=", left=left, right=right) if node not in walking.variables(right):
                 if _is_id(left, node):
                     return 0
                 if isinstance(left, bound.Property) and _is(left.of, node):
                     least = min(least, 1)
-            case bound.Call(function="IN", arguments=(left, right)) if node not in bound.variables(right):
+            case bound.Call(function="IN", arguments=(left, right)) if node not in walking.variables(right):
                 if _is_id(left, node):
                     return 0
             case bound.Labelled(of=of) if _is(of, node):
@@ -138,7 +138,7 @@ def _filtered_early(operator: Operator) -> Operator:
 
 def _sunk(operator: Operator, condition: Expression) -> Operator | None:
     """The plan with the condition tested as far down in it as can be; None where that is right here on top."""
-    needed = bound.variables(condition)
+    needed = walking.variables(condition)
     match operator:
         case plan.Filter():
             below = _sunk(operator.source, condition)
@@ -174,7 +174,7 @@ _SAFE = frozenset(
 
 def cannot_fail(condition: Expression) -> bool:
     """Whether the condition has an answer for any row, so that it may be asked of more rows than before."""
-    for part in bound.walked(condition):
+    for part in walking.walked(condition):
         match part:
             case bound.Call(function="IN", arguments=(_, members)):
                 if members.type.name != "list":
@@ -280,7 +280,7 @@ def _ids(condition: Expression, scan: plan.Scan) -> Expression | None:
             return None
     known = plan.binds(scan.source)
     for one, other in pairs:
-        if _is_id(one, scan.variable) and bound.variables(other) <= known and _cannot_fail_value(other):
+        if _is_id(one, scan.variable) and walking.variables(other) <= known and _cannot_fail_value(other):
             alone = isinstance(condition, bound.Compared)
             return bound.ListOf((other,), type=list_of(other.type), span=other.span) if alone else other
     return None
@@ -288,7 +288,7 @@ def _ids(condition: Expression, scan: plan.Scan) -> Expression | None:
 
 def _cannot_fail_value(expression: Expression) -> bool:
     return all(isinstance(part, bound.Constant | bound.Parameter | bound.Local | bound.ListOf | bound.Property)
-               for part in bound.walked(expression))  # fmt: skip
+               for part in walking.walked(expression))  # fmt: skip
 
 
 def ask_the_graph(operator: Operator) -> Operator:
@@ -326,7 +326,7 @@ def _computed_late(operator: Operator) -> Operator:
     match operator:
         case plan.Order(source=plan.Project(keeps=True) as project, by=by):
             made = {variable for variable, _ in project.items}
-            if not any(bound.variables(sort.expression) & made for sort in by):
+            if not any(walking.variables(sort.expression) & made for sort in by):
                 return replace(project, source=_computed_late(replace(operator, source=project.source)))
         case plan.Page(source=plan.Project() as project):
             return replace(project, source=_computed_late(replace(operator, source=project.source)))
@@ -361,7 +361,7 @@ def _projected_once(operator: Operator) -> Operator:
         case plan.Project(source=plan.Project(keeps=True) as inner, keeps=False):
             own = dict(inner.items)
             if all(isinstance(each, bound.Local) for _, each in operator.items) and all(
-                not bound.variables(each) & own.keys() for each in own.values()
+                not walking.variables(each) & own.keys() for each in own.values()
             ):
                 items = tuple(
                     (v, own.get(each.variable, each)) for v, each in operator.items if isinstance(each, bound.Local)

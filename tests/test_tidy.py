@@ -32,6 +32,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "parse",
         "printer",
         "bound",
+        "walking",
         "binding",
         "typecheck",
         "bind",
@@ -57,6 +58,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "stored",
     ),
     "memql.functions": ("function", "times", "numbers", "texts", "lists", "graphs", "aggregates"),
+    "memql.ast": ("expressions", "clauses"),
     "memql.actions": ("made", "expressions", "patterns", "clauses"),
     "memql.assist": (
         "reading",
@@ -230,8 +232,18 @@ def modules() -> frozenset[str]:
 
 
 def imports(tree: ast.AST, module: str) -> Iterator[str]:
-    """Every module or name that a source imports, wherever in it, by statement or by call."""
+    """Every module or name that a source imports, wherever in it, by statement or by call. What one module of a folder
+    only names in its types, of another there, is left out: types may be about each other."""
+    typed = {
+        id(each)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for each in node.body
+        if isinstance(each, ast.ImportFrom) and (each.module or "").rpartition(".")[0] == module.rpartition(".")[0]
+    }
     for node in ast.walk(tree):
+        if id(node) in typed:
+            continue
         match node:
             case ast.Import(names=names):
                 yield from (each.name for each in names)

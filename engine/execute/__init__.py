@@ -25,7 +25,7 @@ from engine.execute.seen import Seen, Stopped
 from engine.reader import Reader
 from memql import plan
 from memql.bind import Condition
-from memql.bound import Expression, conjuncts
+from memql.bound import Expression
 from memql.compiled import Compiled, too_deep
 from memql.errors import Reason, Refusal
 from memql.evaluate import Evaluator, Failed
@@ -33,6 +33,7 @@ from memql.explain import explained, profile_of
 from memql.lower import filtered
 from memql.rules import ask_the_graph, find_by_id
 from memql.values import FOREVER, instant
+from memql.walking import conjuncts
 from memql.world import Nothing
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from engine.execute.batch import Batch, Column, Nodes, Values
 from engine.execute.columnar import columnar
 from engine.execute.seen import Seen, Stopped
 from engine.reader import Reader
-from memql import ast, bound
+from memql import ast, bound, walking
 from memql.bound import Expression
 from memql.errors import Problem, Reason, Refusal
 from memql.evaluate import Evaluator, Meaning
@@ -115,7 +115,7 @@ class Prepared:
         self._running, self._seen = running, running.seen
         self._columns = running.reader.scope.columns
         self._expression = expression
-        self._variables = sorted(bound.variables(expression), key=lambda each: each.number)
+        self._variables = sorted(walking.variables(expression), key=lambda each: each.number)
         places = {variable: place for place, variable in enumerate(self._variables)}
         self._meaning: Meaning = running.evaluator.meaning(expression, places)
         self._truth = running.evaluator.condition(expression, places) if _may_be_true(expression) else None

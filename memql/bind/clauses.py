@@ -3,7 +3,7 @@
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from memql import ast, bound
+from memql import ast, bound, walking
 from memql.bind.expressions import BINDERS, ask_nothing, bind_condition, bind_expression
 from memql.bind.names import check_labels, kinds_of
 from memql.bind.patterns import bind_pattern, connected
@@ -90,7 +90,7 @@ def _search(binding: Binding, sight: Sight, clause: ast.Search) -> tuple[bound.S
         here = bound.local(variable, clause.labels.span)
         conditions.append(bound.Labelled(here, clause.labels, type=BOOLEAN, span=clause.labels.span))
     if clause.where is not None:
-        conditions += bound.conjuncts(bind_condition(binding, inner, clause.where))
+        conditions += walking.conjuncts(bind_condition(binding, inner, clause.where))
         _check_own(binding, clause.where, conditions, variable)
     limit = constant(binding, "LIMIT", clause.limit) if clause.limit is not None else None
     if limit is not None:
@@ -107,7 +107,7 @@ def _check_own(
     binding: Binding, written: ast.Expression, conditions: list[bound.Expression], variable: Variable
 ) -> None:
     """A filter of a search is asked of each item before the search, when there are no rows yet."""
-    others = {each for condition in conditions for each in bound.variables(condition)} - {variable}
+    others = {each for condition in conditions for each in walking.variables(condition)} - {variable}
     if others:
         names = ", ".join(sorted(f"`{each.name}`" for each in others))
         hint = f"it may only ask about `{variable.name}`: MATCH first and search what it found, or filter afterwards"
@@ -119,7 +119,7 @@ def _way(binding: Binding, sight: Sight, way: ast.Way, *, of_rows: bool) -> boun
     to = bind_expression(binding, sight, way.to)
     ask_nothing(binding, "SEARCH", to)
     check_operand(binding, what, to, "string|list|node" if way.how == "meaning" else "string")
-    if of_rows and bound.variables(to):
+    if of_rows and walking.variables(to):
         binding.problem("Q308", f"{what} cannot depend on the rows that it ranks", way.to.span,
                         "give it a text or a parameter")  # fmt: skip
     weight = constant(binding, "WEIGHT", way.weight) if way.weight is not None else None
@@ -235,7 +235,7 @@ def _comprehension(binding: Binding, sight: Sight, written: ast.Comprehension) -
 def _of_each(binding: Binding, sight: Sight, made: bound.Comprehension, each: Expression) -> Expression:
     clauses: tuple[bound.Clause, ...] = (bound.Unwind(made.source, made.variable),)
     if made.where is not None:
-        conditions = tuple(bound.conjuncts(made.where))
+        conditions = tuple(walking.conjuncts(made.where))
         clauses += (bound.Match(bound.Pattern((), (), (), conditions, frozenset()), False),)
     part = _listed(binding, clauses, each)
     found = _answered(binding, sight, "collect", (part,), (), made.span)
@@ -262,8 +262,8 @@ def _quantified(binding: Binding, sight: Sight, written: ast.Quantified) -> Expr
 def _asks_about(member: Variable, expression: Expression) -> bool:
     """Whether a pattern or a query inside the expression depends on the member."""
     return any(
-        isinstance(part, bound.Subpattern | bound.Subquery) and member in bound.variables(part)
-        for part in bound.walked(expression)
+        isinstance(part, bound.Subpattern | bound.Subquery) and member in walking.variables(part)
+        for part in walking.walked(expression)
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from memql import ast, bound
+from memql import ast, bound, walking
 from memql.bind.names import check_labels, check_relation_kinds, property_type
 from memql.binding import Binding, Sight
 from memql.bound import Expression
@@ -42,7 +42,7 @@ def bind_condition(binding: Binding, sight: Sight, written: ast.Expression) -> E
 
 def ask_nothing(binding: Binding, what: str, expression: Expression) -> None:
     """Complains of patterns and queries where an expression is read before there are rows to ask them of."""
-    for part in bound.walked(expression):
+    for part in walking.walked(expression):
         if isinstance(part, bound.Subpattern | bound.Subquery):
             hint = "WITH … AS x before it, then use x" if what == "SEARCH" else "ask it in a query of its own"
             binding.problem("Q501", f"a pattern or query inside {what} is not supported", part.span, hint)
@@ -355,8 +355,8 @@ def _reduce(binding: Binding, sight: Sight, written: ast.Reduce) -> Expression:
     total = binding.variable(written.total.name, ANY)
     with binding.aggregating(False):
         step = bind_expression(binding, sight.plus(total, variable), written.step)
-    for part in bound.walked(step):
-        if isinstance(part, bound.Subpattern | bound.Subquery) and bound.variables(part) & {total, variable}:
+    for part in walking.walked(step):
+        if isinstance(part, bound.Subpattern | bound.Subquery) and walking.variables(part) & {total, variable}:
             hint = "make a list of what the patterns say first, and reduce that"
             binding.problem("Q501", "a pattern inside reduce is not supported", part.span, hint)
     return bound.Reduce(total, start, variable, source, step, type=ANY, span=written.span)

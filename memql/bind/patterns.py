@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from memql import ast, bound
+from memql import ast, bound, walking
 from memql.bind.expressions import BINDERS, ask_nothing, bind_condition, bind_expression
 from memql.bind.names import (
     check_labels,
@@ -63,7 +63,7 @@ def bind_pattern(
         elif hop is None:
             conditions += found
     if where is not None:
-        conditions += bound.conjuncts(bind_condition(binding, made.sight, where))
+        conditions += walking.conjuncts(bind_condition(binding, made.sight, where))
     nodes = tuple(dict.fromkeys(made.nodes))
     pattern = bound.Pattern(nodes, tuple(made.hops), tuple(made.paths), tuple(conditions), frozenset(made.known))
     return pattern, made.sight
@@ -171,7 +171,7 @@ def _asked(
         inner = sight
         if pattern.variable is not None and isinstance(pattern, ast.RelationPattern) and pattern.hops:
             inner = sight.plus(Variable(variable.number, pattern.variable.name, variable.type))
-        found += bound.conjuncts(bind_condition(binding, inner, pattern.where))
+        found += walking.conjuncts(bind_condition(binding, inner, pattern.where))
     return found
 
 
@@ -209,7 +209,7 @@ def connected(pattern: bound.Pattern) -> bool:
             first |= second
             groups.remove(second)
     for condition in pattern.conditions:
-        joined = [group for group in groups if group & bound.variables(condition)]
+        joined = [group for group in groups if group & walking.variables(condition)]
         for group in joined[1:]:
             joined[0] |= group
             groups.remove(group)

@@ -7,7 +7,7 @@ what is grouped by elsewhere; so each group has one value for it.
 from dataclasses import dataclass, field
 from typing import Any
 
-from memql import ast, bound
+from memql import ast, bound, walking
 from memql.bind.expressions import ask_nothing, bind_condition, bind_expression
 from memql.binding import Binding, Sight
 from memql.bound import Aggregated, Expression, Variable
@@ -35,7 +35,7 @@ class _Grouping:
             return None if variable is None else bound.local(variable, part.span)
 
         known = {key: variable for variable, key in self.keys[::-1]}
-        return bound.rewritten(expression, by)
+        return walking.rewritten(expression, by)
 
     def aggregate(self, binding: Binding, asked: Aggregated) -> Variable:
         for variable, known in self.aggregates:
@@ -132,7 +132,7 @@ def _as_written(binding: Binding, span: Span) -> str:
 
 
 def _has_aggregate(expression: Expression) -> bool:
-    return any(isinstance(part, Aggregated) for part in bound.walked(expression))
+    return any(isinstance(part, Aggregated) for part in walking.walked(expression))
 
 
 def _carried(named: list[Item], sight: Sight) -> list[tuple[Variable, Variable]]:
@@ -146,7 +146,7 @@ def _carried(named: list[Item], sight: Sight) -> list[tuple[Variable, Variable]]
 
 def _over_group(binding: Binding, grouping: _Grouping, expression: Expression) -> Expression:
     made = grouping.over(binding, expression)
-    loose = bound.variables(made) - grouping.variables()
+    loose = walking.variables(made) - grouping.variables()
     if loose:
         names = ", ".join(f"`{name}`" for name in sorted({each.name or "…" for each in loose}))
         hint = f"return {names} as a column too, so that it is grouped by; or collect(…) it"
@@ -195,13 +195,13 @@ class _Tail:
                     return bound.local(variable, part.span)
             return None
 
-        made = bound.rewritten(expression, by)
+        made = walking.rewritten(expression, by)
         if self.grouping is not None:
             made = self.grouping.over(self.binding, made)
             columns |= self.grouping.variables()
         if self.grouping is not None or self.distinct:
             columns |= set(self.behind.scores.values())
-            loose = bound.variables(made) - columns
+            loose = walking.variables(made) - columns
             if loose:
                 names = ", ".join(f"`{name}`" for name in sorted({each.name for each in loose}))
                 why = "after grouping" if self.grouping is not None else "after DISTINCT"

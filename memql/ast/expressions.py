@@ -1,14 +1,13 @@
-"""What was written: the query as a tree of frozen values, each with its place in the text.
-
-Spans are left out of comparison, so that two queries are equal when they say the same. Nothing here is resolved: a name
-is a name. `memql/printer.py` writes a tree as text again.
-"""
+"""Expressions and patterns as they were written, each with its place in the text."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 from typing import Literal as OneOf
-from typing import TypeAlias
 
 from memql.errors import Span
+
+if TYPE_CHECKING:
+    from memql.ast.clauses import Query
 
 NOWHERE = Span(1, 1, 1, 0)
 """The place of what nobody wrote."""
@@ -288,109 +287,3 @@ class PathPattern(Written):
     nodes: tuple[NodePattern, ...]
     relations: tuple[RelationPattern, ...] = ()
     variable: Name | None = None
-
-
-# Clauses
-
-
-@dataclass(frozen=True, slots=True)
-class Match(Written):
-    paths: tuple[PathPattern, ...]
-    where: Expression | None = None
-    optional: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Unwind(Written):
-    source: Expression
-    variable: Name
-
-
-@dataclass(frozen=True, slots=True)
-class Item(Written):
-    expression: Expression
-    alias: Name | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sort(Written):
-    expression: Expression
-    descending: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Projection(Written):
-    items: tuple[Item, ...]
-    star: bool = False
-    distinct: bool = False
-    order: tuple[Sort, ...] = ()
-    skip: Expression | None = None
-    limit: Expression | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class With(Written):
-    projection: Projection
-    where: Expression | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Return(Written):
-    projection: Projection
-
-
-@dataclass(frozen=True, slots=True)
-class Way(Written):
-    """One way in which a search tells what fits: by meaning or by words."""
-
-    how: OneOf["meaning", "words"]
-    to: Expression
-    weight: Expression | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Search(Written):
-    variable: Name
-    labels: Labels | None
-    ways: tuple[Way, ...]
-    fuse: Name | None = None
-    where: Expression | None = None
-    limit: Expression | None = None
-    score: Name | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Apply(Written):
-    """`CALL (a) { … }`: a query for each row. Without `given` it takes what its own first WITH names."""
-
-    query: "Query"
-    given: tuple[Name, ...] | None = None
-
-
-Clause: TypeAlias = Match | Unwind | With | Return | Search | Apply
-
-
-@dataclass(frozen=True, slots=True)
-class Part(Written):
-    """Clauses that follow each other."""
-
-    clauses: tuple[Clause, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Query(Written):
-    """Parts joined by UNION; `alls` says of each joint whether it keeps equal rows."""
-
-    parts: tuple[Part, ...]
-    alls: tuple[bool, ...] = ()
-    as_of: Expression | None = None
-    valid_at: Expression | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Statement(Written):
-    """A query, and whether its plan is asked for, or its rows with their cost."""
-
-    query: Query
-    prefix: OneOf["", "explain", "profile"] = ""
-    stage: OneOf["", "AST", "BOUND", "PLAN"] = ""

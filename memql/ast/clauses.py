@@ -1,0 +1,110 @@
+"""Clauses as they were written, and what holds them together."""
+
+from dataclasses import dataclass
+from typing import Literal as OneOf
+from typing import TypeAlias
+
+from memql.ast.expressions import Expression, Labels, Name, PathPattern, Written
+
+
+@dataclass(frozen=True, slots=True)
+class Match(Written):
+    paths: tuple[PathPattern, ...]
+    where: Expression | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unwind(Written):
+    source: Expression
+    variable: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Written):
+    expression: Expression
+    alias: Name | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sort(Written):
+    expression: Expression
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Projection(Written):
+    items: tuple[Item, ...]
+    star: bool = False
+    distinct: bool = False
+    order: tuple[Sort, ...] = ()
+    skip: Expression | None = None
+    limit: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class With(Written):
+    projection: Projection
+    where: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Return(Written):
+    projection: Projection
+
+
+@dataclass(frozen=True, slots=True)
+class Way(Written):
+    """One way in which a search tells what fits: by meaning or by words."""
+
+    how: OneOf["meaning", "words"]
+    to: Expression
+    weight: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Search(Written):
+    variable: Name
+    labels: Labels | None
+    ways: tuple[Way, ...]
+    fuse: Name | None = None
+    where: Expression | None = None
+    limit: Expression | None = None
+    score: Name | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Apply(Written):
+    """`CALL (a) { … }`: a query for each row. Without `given` it takes what its own first WITH names."""
+
+    query: "Query"
+    given: tuple[Name, ...] | None = None
+
+
+Clause: TypeAlias = Match | Unwind | With | Return | Search | Apply
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Written):
+    """Clauses that follow each other."""
+
+    clauses: tuple[Clause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Query(Written):
+    """Parts joined by UNION; `alls` says of each joint whether it keeps equal rows."""
+
+    parts: tuple[Part, ...]
+    alls: tuple[bool, ...] = ()
+    as_of: Expression | None = None
+    valid_at: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement(Written):
+    """A query, and whether its plan is asked for, or its rows with their cost."""
+
+    query: Query
+    prefix: OneOf["", "explain", "profile"] = ""
+    stage: OneOf["", "AST", "BOUND", "PLAN"] = ""
