@@ -49,6 +49,12 @@ class Binding:
     def variable(self, name: str, of: Type) -> Variable:
         return Variable(next(self._numbers), name, of)
 
+    def new(self, sight: Sight, name: ast.Name, of: Type) -> Variable:
+        """A variable of a name that is still free."""
+        if name.name in sight.names:
+            self.problem("Q107", f"`{name.name}` is bound already", name.span, "use another name")
+        return self.variable(name.name, of)
+
     def problem(self, code: str, message: str, span: Span, hint: str = "") -> None:
         place = f"line {span.line}, column {span.column}"
         found = Problem(code, message, place, hint, span)

@@ -70,7 +70,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "diagnosis",
         "highlighting",
     ),
-    "memql.bind": ("names", "expressions", "patterns", "projections", "clauses"),
+    "memql.bind": ("names", "expressions", "patterns", "projections", "searches", "clauses"),
     "engine": (
         "limits",
         "clock",
