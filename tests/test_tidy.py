@@ -70,6 +70,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "diagnosis",
         "highlighting",
     ),
+    "memql.rules": ("sayings", "beginnings", "conditions", "scans", "pages"),
     "memql.bind": ("names", "expressions", "patterns", "projections", "searches", "clauses"),
     "engine": (
         "limits",

@@ -1,0 +1,34 @@
+"""Better plans with the same rows. Each rule is a function from plan to plan; they are applied once, in this order.
+
+What a rule says of itself is its reason. Before and after stand in `tests/cases/rules.md`, and on random worlds the
+plan with all rules gives the rows of the plain one. A condition that can fail, such as a division, is never moved: it
+is met by the rows that would have met it.
+"""
+
+from collections.abc import Sequence
+
+from memql.plan import Operator, Rule
+from memql.rules.beginnings import begin_where_least
+from memql.rules.conditions import cannot_fail, filter_early
+from memql.rules.pages import compute_late, only_the_first, project_once
+from memql.rules.scans import ask_the_graph, find_by_id, know_the_kind
+
+__all__ = ["RULES", "ask_the_graph", "cannot_fail", "find_by_id", "improved"]
+
+RULES: tuple[Rule, ...] = (
+    begin_where_least,
+    filter_early,
+    know_the_kind,
+    find_by_id,
+    ask_the_graph,
+    compute_late,
+    only_the_first,
+    project_once,
+)
+
+
+def improved(operator: Operator, rules: Sequence[Rule]) -> Operator:
+    """The plan after each rule in its turn."""
+    for rule in rules:
+        operator = rule(operator)
+    return operator

@@ -1,0 +1,84 @@
+"""Where a pattern begins."""
+
+from dataclasses import replace
+
+from memql import bound, plan, walking
+from memql.bound import Expression, Variable
+from memql.lower import expanded, reached_by_provenance
+from memql.plan import Operator
+from memql.rules.sayings import is_id, is_variable
+
+
+def begin_where_least(operator: Operator) -> Operator:
+    """A pattern begins at what is bound already, else at the node that an id, a value or a kind is asked of: expansion
+    from one node passes its relations, expansion from all passes everyone's."""
+    return _begun(operator, ())
+
+
+def _begun(operator: Operator, conditions: tuple[Expression, ...]) -> Operator:
+    match operator:
+        case plan.Filter(conditions=own):
+            return replace(operator, source=_begun(operator.source, (*conditions, *own)))
+        case plan.Trace():
+            return replace(operator, source=_begun(operator.source, conditions))
+        case plan.Ask():
+            inner = _begun(operator.inner, ())
+            return replace(operator, source=_begun(operator.source, conditions), inner=inner)
+        case plan.Scan() | plan.Expand():
+            nodes, hops, base = _chain(operator)
+            known = plan.binds(base)
+            order = sorted(nodes, key=lambda node: -1 if node in known else _cost(node, conditions))
+            return expanded(_begun(base, conditions), tuple(order), tuple(hops), known)
+    changes = {}
+    for name, below in plan.inputs(operator):
+        if name != "parts":
+            changes[name] = _begun(below, ())
+    if isinstance(operator, plan.Union):
+        return replace(operator, parts=tuple(_begun(part, ()) for part in operator.parts))
+    return replace(operator, **changes) if changes else operator  # type: ignore[type-var]
+
+
+def _chain(operator: Operator) -> tuple[list[Variable], list[bound.Hop], Operator]:
+    """The nodes and hops of one pattern in their order, and the plan that it stands on. A relation that must be unlike
+    none begins another pattern."""
+    nodes: list[Variable] = []
+    hops: list[bound.Hop] = []
+    met: set[Variable] = set()
+    while isinstance(operator, plan.Scan | plan.Expand):
+        if isinstance(operator, plan.Expand):
+            if hops and not _same_match(hops, operator, met):
+                break
+            hops.insert(0, operator.hop)
+            met = {*operator.unlike}
+            nodes = [operator.origin, operator.end, *nodes]
+        else:
+            apart = hops and not met and operator.variable not in {hops[0].near, hops[0].far}
+            # What a MATCH of its own has found was seen by itself, whatever leads to it afterwards.
+            if apart or operator.lasting != reached_by_provenance(operator.variable, tuple(hops)):
+                break
+            nodes.insert(0, operator.variable)
+        operator = operator.source
+    return list(dict.fromkeys(nodes)), hops, operator
+
+
+def _same_match(hops: list[bound.Hop], operator: plan.Expand, met: set[Variable]) -> bool:
+    """Relations of one MATCH are unlike each other: so it shows which belong together."""
+    return operator.hop.variable in met
+
+
+def _cost(node: Variable, conditions: tuple[Expression, ...]) -> int:
+    """How many items there may be, roughly: one, a few, those of a kind, all."""
+    least = 3
+    for condition in conditions:
+        match condition:
+            case bound.Compared(operator="=", left=left, right=right) if node not in walking.variables(right):
+                if is_id(left, node):
+                    return 0
+                if isinstance(left, bound.Property) and is_variable(left.of, node):
+                    least = min(least, 1)
+            case bound.Call(function="IN", arguments=(left, right)) if node not in walking.variables(right):
+                if is_id(left, node):
+                    return 0
+            case bound.Labelled(of=of) if is_variable(of, node):
+                least = min(least, 2)
+    return least
