@@ -7,9 +7,11 @@ from typing import Any
 from memql import ast, bound, plan
 from memql.bound import Expression, Variable
 from memql.compiled import Compiled
+from memql.footprint import footprint
 from memql.plan import Operator
 from memql.printer import labels_text, member, printed, text
 from memql.values import iso, micros
+from memql.waking import wakes
 
 Costs = Mapping[int, tuple[int, float]]
 """Rows and seconds of each operator, by its identity."""
@@ -22,6 +24,9 @@ def explained(compiled: Compiled, stage: str = "", costs: Costs | None = None) -
             return printed(compiled.statement.query)
         case "BOUND":
             return "\n".join(_tree(compiled.query, 0))
+        case "LIVE":
+            lines = ["woken by:", *(f"  {line}" for line in wakes(footprint(compiled.query)))]
+            return "\n".join([*_lines(compiled.plan, 0, costs), *lines])
     lines = [*_lines(compiled.plan, 0, costs)]
     return "\n".join(lines)
 

@@ -21,7 +21,8 @@ HARD = frozenset(
 )
 """No variable may be called so without backquotes; properties, labels and keys of maps may."""
 SOFT = frozenset(
-    "EXPLAIN PROFILE ALL SKIP OFFSET LIMIT ASC DESC SEARCH MATCHES WEIGHT FUSE SCORE EXISTS COUNT COLLECT CALL".split()
+    "EXPLAIN PROFILE LIVE ALL SKIP OFFSET LIMIT ASC DESC SEARCH MATCHES WEIGHT FUSE SCORE EXISTS COUNT COLLECT "
+    "CALL".split()
 )
 PAIRS = {
     ("AS", "OF"): "AS_OF",

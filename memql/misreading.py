@@ -31,7 +31,6 @@ INSTEAD = {
     "SUPERSEDE": ("SUPERSEDE", "use the mutation supersedeItem"),
     "FORGET": ("FORGET", "use the mutation retireItem, or eraseItem to remove the content"),
     "LINK": ("LINK", "use the mutation relate"),
-    "LIVE": ("LIVE", "ask again when the tenant's position has risen"),
     "CALL": ("CALL", "there are no procedures: SEARCH finds, and CALL { … } asks a query for each row"),
     "YIELD": ("YIELD", "there are no procedures: SEARCH finds, and RETURN gives"),
     "LOAD": ("LOAD CSV", "read files with `memql import`"),
@@ -79,6 +78,9 @@ def explained(table: Tables, given: Sequence[Token], start: str, at: int, states
 def _instead(token: Token, before: Token | None, given: Sequence[Token], at: int) -> Problem | None:
     word = token.text.upper()
     follows = given[at + 1] if at + 1 < len(given) else None
+    if token.type == "LIVE" or (before is not None and before.type == "LIVE" and word in ("EXPLAIN", "PROFILE")):
+        hint = "LIVE stands once, before the query; EXPLAIN LIVE shows what wakes it, PROFILE runs it without LIVE"
+        return Problem("Q520", f"{word} cannot stand here", hint=hint, span=token.span)
     if word in ("AS OF", "VALID AT") or token.type in ("AS_OF", "VALID_AT"):
         hint = "times stand once, at the beginning of the query, before its first clause"
         return Problem("Q502", f"{SPELT[token.type]} is not supported here", hint=hint, span=token.span)

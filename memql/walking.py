@@ -62,6 +62,18 @@ def variables(expression: Expression) -> set[Variable]:
     return found - own
 
 
+def inside(value: object) -> Iterator[Any]:
+    """Every frozen value in one of `bound`: clauses, patterns, expressions, whatever holds them."""
+    waiting: list[Any] = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, tuple | frozenset):
+            waiting += each
+        elif is_dataclass(each):
+            yield each
+            waiting += [getattr(each, field.name) for field in fields(each)]
+
+
 E = TypeVar("E")
 
 

@@ -70,6 +70,11 @@ def answer(tavern: Tavern, form: str, query: str, by: Principal) -> str:
         case ["bound"]:
             compiled = compile_query(query, catalog)
             return problems(compiled, query) if isinstance(compiled, Refusal) else explained(compiled, "BOUND")
+        case ["live"]:
+            compiled = compile_query(query, catalog)
+            if isinstance(compiled, Refusal):
+                return problems(compiled, query)
+            return explained(compiled, "LIVE").partition("woken by:\n")[2]
         case ["plan"]:
             compiled = compile_query(query, catalog)
             return problems(compiled, query) if isinstance(compiled, Refusal) else plan_text(compiled.plan)

@@ -36,6 +36,9 @@ ORDER: dict[str, tuple[str, ...]] = {
         "binding",
         "typecheck",
         "bind",
+        "changes",
+        "footprint",
+        "waking",
         "plan",
         "lower",
         "rules",
@@ -71,7 +74,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "highlighting",
     ),
     "memql.rules": ("sayings", "beginnings", "conditions", "scans", "pages"),
-    "memql.bind": ("names", "expressions", "patterns", "projections", "searches", "clauses"),
+    "memql.bind": ("names", "expressions", "patterns", "projections", "live", "searches", "clauses"),
     "engine": (
         "limits",
         "clock",

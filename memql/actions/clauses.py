@@ -25,6 +25,16 @@ def explain(parts: list[Made], span: Span) -> Made:
 
 
 @action()
+def explain_live(parts: list[Made], span: Span) -> Made:
+    return Role("prefix", ("explain", "LIVE"))
+
+
+@action()
+def live(parts: list[Made], span: Span) -> Made:
+    return Role("prefix", ("live", ""))
+
+
+@action()
 def profile(parts: list[Made], span: Span) -> Made:
     return Role("prefix", ("profile", ""))
 

@@ -103,8 +103,13 @@ class Query(Written):
 
 @dataclass(frozen=True, slots=True)
 class Statement(Written):
-    """A query, and whether its plan is asked for, or its rows with their cost."""
+    """A query, and whether its plan is asked for, its rows with their cost, or its rows as the data changes."""
 
     query: Query
-    prefix: OneOf["", "explain", "profile"] = ""
-    stage: OneOf["", "AST", "BOUND", "PLAN"] = ""
+    prefix: OneOf["", "explain", "profile", "live"] = ""
+    stage: OneOf["", "AST", "BOUND", "PLAN", "LIVE"] = ""
+
+    @property
+    def live(self) -> bool:
+        """Whether it is to be fit for being asked again whenever something changes."""
+        return self.prefix == "live" or self.stage == "LIVE"

@@ -11,6 +11,7 @@ from typing import Any
 from memql import ast, bound
 from memql.bind.clauses import bind_parts
 from memql.bind.expressions import SCORE_PARTS, bind_condition
+from memql.bind.live import check_live
 from memql.bind.projections import constant
 from memql.binding import Binding, Sight
 from memql.bound import Asked, Variable
@@ -32,6 +33,8 @@ def bind(statement: ast.Statement, catalog: Catalog, text: str) -> bound.Query |
             times[name] = constant(binding, what, each)
             check_time(binding, what, times[name])
     parts = bind_parts(binding, written, Sight())
+    if statement.live:
+        check_live(binding, written, parts)
     if binding.problems:
         return Refusal(Reason.INVALID, tuple(sorted(binding.problems, key=_place)))
     return bound.Query(

@@ -64,6 +64,10 @@ class Function:
     repeats: bool = False
     nulls: bool = False
     asks: bool = False
+    clock: int | None = None
+    """With at most so many arguments it tells when the query was asked."""
+    chance: bool = False
+    """Whether it gives another value each time."""
 
     def type(self, given: Given) -> Type:
         """The type of its value for arguments of these types."""

@@ -260,7 +260,7 @@ FUNCTIONS = (
     _float("asin", math.asin, "the inverse sine"),
     _float("acos", math.acos, "the inverse cosine"),
     _float("atan", math.atan, "the inverse tangent"),
-    Function("rand", (), "float", "a number by chance: at least 0, and less than 1", _chance, asks=True),
+    Function("rand", (), "float", "a number by chance: at least 0, and less than 1", _chance, asks=True, chance=True),
     Function("isNaN", ("number",), "boolean", "whether it is no number", _is_nan),
     Function("pi", (), "float", "the number π", lambda: math.pi),
     Function("e", (), "float", "the base of natural logarithms", lambda: math.e),

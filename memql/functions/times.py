@@ -72,7 +72,7 @@ def _made(of: type[Temporal], name: str) -> Function:
         return temporal.made(of, _ours(value), _now(world))
 
     doc = f"the {name} of a text, of parts as in {{year: 2026}}, or of another; alone, when the query was asked"
-    return Function(name, ("string|map|temporal",), name, doc, timely(meaning), optional=1, asks=True)
+    return Function(name, ("string|map|temporal",), name, doc, timely(meaning), optional=1, asks=True, clock=0)
 
 
 def _clock(of: type[Temporal], name: str, clock: str) -> Function:
@@ -81,7 +81,7 @@ def _clock(of: type[Temporal], name: str, clock: str) -> Function:
         return temporal.current(of, _now(world), place)
 
     doc = f"the {name} when the query was asked, in a time zone; every clock tells the same"
-    return Function(f"{name}.{clock}", ("string",), name, doc, timely(meaning), optional=1, asks=True)
+    return Function(f"{name}.{clock}", ("string",), name, doc, timely(meaning), optional=1, asks=True, clock=1)
 
 
 def _truncated(of: type[Temporal], name: str) -> Function:
@@ -93,7 +93,7 @@ def _truncated(of: type[Temporal], name: str) -> Function:
         return temporal.truncated(of, _text(called, unit), begun, _ours(changes), _now(world))
 
     doc = "the beginning of the unit that the value lies in, with smaller parts set as the map says"
-    return Function(called, ("string", "temporal", "map"), name, doc, timely(meaning), optional=2, asks=True)
+    return Function(called, ("string", "temporal", "map"), name, doc, timely(meaning), optional=2, asks=True, clock=1)
 
 
 _BETWEEN = {
@@ -155,7 +155,7 @@ FUNCTIONS = (
     Function("datetime.fromEpochMillis", ("integer",), "datetime",
              "the time so many milliseconds after 1970", timely(_from_millis)),
     Function("timestamp", (), "integer", "the time of the query in milliseconds since 1970",
-             lambda world: _now(world).nanos // 1_000_000, asks=True),
+             lambda world: _now(world).nanos // 1_000_000, asks=True, clock=0),
 )  # fmt: skip
 
 

@@ -1,0 +1,203 @@
+"""Footprints: what a query reads, as data; and which changes can change its rows.
+
+`touches` says of a change whether the rows may be others after it. It may say so too often, and must never fail to.
+Three things make it tight. A new item that a pattern meets only by relations changes nothing before it has one, and
+relations are told by themselves. A new version changes nothing where none of what it changed is read. And nobody is
+woken by what they cannot see.
+
+The order of rows is nobody's business where none is asked for. Where it decides what comes out (LIMIT, `collect`, a
+sum of floats), every new version counts: it stands behind those that are older.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from memql import ast
+from memql.bound import Expression
+
+# What happens
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """An item, as a relation knows it. `owner` is empty where everyone of the tenant sees it."""
+
+    root: int
+    kind: str
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemChange:
+    """An item began, ended, or has a new version. `changed` names what that says otherwise; None: it may be seen
+    otherwise than before. `labels` are those before and after."""
+
+    item: End
+    id: str
+    labels: frozenset[str] = frozenset()
+    begins: bool = False
+    changed: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RelationChange:
+    """A relation began, ended, or has a new version."""
+
+    kind: str
+    source: End
+    target: End
+    changed: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one record changed. `figures` are names of state; `names`: the catalog is another one; `anything`: it
+    cannot be told in these words."""
+
+    items: tuple[ItemChange, ...] = ()
+    relations: tuple[RelationChange, ...] = ()
+    figures: frozenset[str] = frozenset()
+    names: bool = False
+    anything: bool = False
+
+
+# What is read
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a pattern or a search meets items: of these kinds (None: any), with one of these labels, of these ids.
+    `alone`: an item without any relation may be met."""
+
+    kinds: frozenset[str] | None = None
+    labels: frozenset[str] | None = None
+    ids: tuple[Expression, ...] | None = None
+    alone: bool = True
+    named: frozenset[str] | None = None
+    """`ids`, once the parameters are given."""
+
+    def has(self, end: End, roots: Mapping[str, int]) -> bool:
+        """Whether that may be one of them, as far as a relation knows its ends."""
+        if self.kinds is not None and end.kind not in self.kinds:
+            return False
+        return self.named is None or end.root in {roots.get(id_) for id_ in self.named}
+
+    def meets(self, change: ItemChange) -> bool:
+        if self.kinds is not None and change.item.kind not in self.kinds:
+            return False
+        if self.labels is not None and change.item.kind not in self.labels and not self.labels & change.labels:
+            return False
+        if self.named is not None:
+            return change.id in self.named
+        return self.alone or not change.begins
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Relations that a pattern passes, of these kinds (None: any), between these. `onwards`: from `near` to `far`."""
+
+    kinds: frozenset[str] | None
+    near: Site
+    far: Site
+    direction: ast.Direction
+
+    def passes(self, change: RelationChange, roots: Mapping[str, int]) -> bool:
+        if self.kinds is not None and change.kind not in self.kinds:
+            return False
+        ends = change.source, change.target
+        onwards = self.direction != "in" and self.near.has(ends[0], roots) and self.far.has(ends[1], roots)
+        return onwards or (self.direction != "out" and self.near.has(ends[1], roots) and self.far.has(ends[0], roots))
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Properties that are looked at, of items or relations of these kinds; None: any, and all of them."""
+
+    kinds: frozenset[str] | None
+    names: frozenset[str] | None
+
+    def of(self, kind: str, changed: frozenset[str]) -> bool:
+        return (self.kinds is None or kind in self.kinds) and (self.names is None or bool(self.names & changed))
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a query reads. `searches`: the ways of searching that it uses. `dated`: whether what is true today decides.
+    `owners`: whose own items are seen besides everyone's (None: all); `roots`: the numbers of the items that are named
+    by their ids, where they are there. Both are the reader's to say."""
+
+    sites: tuple[Site, ...] = ()
+    steps: tuple[Step, ...] = ()
+    items: tuple[Read, ...] = ()
+    relations: tuple[Read, ...] = ()
+    figures: frozenset[str] = frozenset()
+    searches: frozenset[str] = frozenset()
+    ordered: bool = False
+    dated: bool = True
+    anything: bool = False
+    owners: frozenset[str] | None = None
+    roots: Mapping[str, int] | None = None
+
+    @property
+    def scored(self) -> bool:
+        """Whether it reads what is not versioned: its past answers cannot be given again."""
+        return bool(self.figures or self.searches or self.anything)
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The ids that it looks up."""
+        return frozenset(id_ for site in self.sites for id_ in site.named or ())
+
+    def sees(self, *ends: End) -> bool:
+        return self.owners is None or all(not end.owner or end.owner in self.owners for end in ends)
+
+
+def placed(
+    footprint: Footprint, value: Callable[[Expression], object], owners: frozenset[str] | None = None
+) -> Footprint:
+    """The footprint of a query with its parameters, for a reader; `value` says what a constant expression is."""
+
+    def at(site: Site) -> Site:
+        if site.ids is None:
+            return site
+        given: list[object] = []
+        for each in site.ids:
+            found = value(each)
+            given += found if isinstance(found, list) else [found]
+        return replace(site, named=frozenset(id_ for id_ in given if isinstance(id_, str)))
+
+    steps = tuple(replace(step, near=at(step.near), far=at(step.far)) for step in footprint.steps)
+    return replace(footprint, sites=tuple(map(at, footprint.sites)), steps=steps, owners=owners)
+
+
+def touches(footprint: Footprint, change: Change) -> bool:
+    """Whether the rows may be others after the change."""
+    if change.names or change.anything or footprint.anything:
+        return True
+    if change.figures & footprint.figures:
+        return True
+    if footprint.searches and (change.items or (change.relations and footprint.searches - {"words", "meaning"})):
+        # What is found depends on all that could have been found, and word statistics are the whole tenant's.
+        return True
+    return any(_item_touches(footprint, each) for each in change.items) or any(
+        _relation_touches(footprint, each) for each in change.relations
+    )
+
+
+def _item_touches(footprint: Footprint, change: ItemChange) -> bool:
+    if not footprint.sees(change.item) or not any(site.meets(change) for site in footprint.sites):
+        return False
+    if change.changed is None or footprint.ordered:
+        return True
+    return any(read.of(change.item.kind, change.changed) for read in footprint.items)
+
+
+def _relation_touches(footprint: Footprint, change: RelationChange) -> bool:
+    roots = footprint.roots or {}
+    if not footprint.sees(change.source, change.target):
+        return False
+    if not any(step.passes(change, roots) for step in footprint.steps):
+        return False
+    if change.changed is None or footprint.ordered:
+        return True
+    return any(read.of(change.kind, change.changed) for read in footprint.relations)
