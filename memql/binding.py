@@ -43,6 +43,8 @@ class Binding:
         self.optional: set[str] = set()
         self.aggregates = False
         """Whether an aggregate may stand where we are."""
+        self.foreign: list[ast.Foreign] = []
+        """Verbs of Cypher that were met: refused where nothing else is wrong."""
         self._numbers = count()
         self._unknown: set[str] = set()
 

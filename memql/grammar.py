@@ -12,7 +12,9 @@ from functools import cache
 from typing import Any
 
 STARTS = ("statement", "expr")
-_KEPT = frozenset("IDENT QUOTED WORD INT FLOAT STRING TIME PARAMETER COUNT_ALL OPTIONAL DISTINCT ASC DESC ALL".split())
+_KEPT = frozenset(
+    "IDENT QUOTED WORD INT FLOAT STRING TIME PARAMETER COUNT_ALL OPTIONAL DISTINCT ASC DESC ALL DETACH".split()
+)
 """Terminals that say something; of the others it is enough that the rule was met."""
 
 Row = dict[str, int]

@@ -20,9 +20,17 @@ HARD = frozenset(
     "CASE WHEN THEN ELSE END CONTAINS".split()
 )
 """No variable may be called so without backquotes; properties, labels and keys of maps may."""
-SOFT = frozenset(
-    "EXPLAIN PROFILE LIVE ALL SKIP OFFSET LIMIT ASC DESC SEARCH MATCHES WEIGHT FUSE SCORE EXISTS COUNT COLLECT "
-    "CALL".split()
+VERBS = frozenset("REMEMBER CORRECT SUPERSEDE LINK FORGET SET FROM BECAUSE VALID TO".split())
+"""Words of what writes. Where one is no verb it is a name, also bare: people call things `link`, `from` and `to`."""
+FOREIGN = frozenset("CREATE MERGE ON DELETE DETACH REMOVE FOREACH FIELDTERMINATOR PROCEDURE YIELD LOAD_CSV".split())
+"""Words of Cypher that are only read so that they can be refused: nobody is to be led to them."""
+SOFT = (
+    frozenset(
+        "EXPLAIN PROFILE LIVE ALL SKIP OFFSET LIMIT ASC DESC SEARCH MATCHES WEIGHT FUSE SCORE EXISTS COUNT COLLECT "
+        "CALL".split()
+    )
+    | VERBS
+    | FOREIGN - {"LOAD_CSV"}
 )
 PAIRS = {
     ("AS", "OF"): "AS_OF",
@@ -31,9 +39,10 @@ PAIRS = {
     ("STARTS", "WITH"): "STARTS_WITH",
     ("ENDS", "WITH"): "ENDS_WITH",
     ("SIMILAR", "TO"): "SIMILAR_TO",
+    ("LOAD", "CSV"): "LOAD_CSV",
 }
 """Two words that are one token. Where the grammar has no use for the pair the parser takes them apart again."""
-KEYWORDS = HARD | SOFT | {"ASCENDING", "DESCENDING"}
+KEYWORDS = (HARD | SOFT | {"ASCENDING", "DESCENDING"}) - {"PROCEDURE"}
 _ALIASES = {"ASCENDING": "ASC", "DESCENDING": "DESC", "SIZE": "COUNT"}
 _FIRST = {first for first, _ in PAIRS}
 _BRACE = re.compile(r"\s*\{")
@@ -45,6 +54,8 @@ _ONLY_BEFORE = {
     "SIZE": re.compile(r"\s*\{\s*\("),
 }
 """Words that are keywords only where this follows. `size {(a)-->()}` is what many write for COUNT."""
+_PROCEDURE = re.compile(r"\s+[^\W\d]|\s*`")
+"""What follows a CALL of Cypher's, which names a procedure."""
 
 _TOKEN = re.compile(
     r"""(?P<SPACE>\s+|//[^\n]*|/\*.*?\*/)
@@ -57,7 +68,7 @@ _TOKEN = re.compile(
       | (?P<QUOTED>`(?:[^`]|``)+`)
       | (?P<PARAMETER>\$(?:[^\W\d]\w*|\d+|`[^`]+`)(?:\s*::\s*[^\W\d]\w*(?:\s*\[\s*\])?\s*\??)?)
       | (?P<EMPTY>\[\s*\])
-      | (?P<SYMBOL>\.\.|<>|<=|>=|=~|\|\||[-+*/%^=<>!&|:;,.(){}\[\]])""",
+      | (?P<SYMBOL>\.\.|<>|<=|>=|=~|\+=|\|\||[-+*/%^=<>!&|:;,.(){}\[\]])""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
 _OPERAND_ENDS = frozenset(
@@ -171,7 +182,7 @@ def _keyword(text: str, token: Token) -> str:
     if word not in KEYWORDS and word != "SIZE":
         return "IDENT"
     if word in _ONLY_BEFORE and not _ONLY_BEFORE[word].match(text, token.end):
-        return "IDENT"
+        return "PROCEDURE" if word == "CALL" and _PROCEDURE.match(text, token.end) else "IDENT"
     return _ALIASES.get(word, word)
 
 
@@ -284,7 +295,7 @@ def _is_comprehension(found: list[Token], closes: dict[int, int], place: int) ->
             return False  # An index: `x[n]`.
         arrow = before is not None and before.type == "-" and place > 1 and found[place - 2].type in (")", "<")
         return not (arrow and found[closes[place] + 1].type == "-")
-    return found[place].type == "(" and before is not None and before.text.lower() == "reduce"
+    return found[place].type == "(" and before is not None and before.text.lower() in ("reduce", "foreach")
 
 
 def _begins_pattern(found: list[Token], closes: dict[int, int], place: int, end: int) -> bool:

@@ -10,27 +10,24 @@ from rapidfuzz.distance import OSA
 
 from memql.errors import Problem
 from memql.grammar import Row, Tables
-from memql.lexer import HARD, PAIRS, SOFT, Token, taken_apart
+from memql.lexer import FOREIGN, HARD, PAIRS, SOFT, Token, taken_apart
 
 SPELT = {pair: " ".join(words) for words, pair in PAIRS.items()} | {word: word for word in HARD | SOFT}
 """Each keyword as people write it."""
+MEMQL = {keyword: spelt for keyword, spelt in SPELT.items() if keyword not in FOREIGN}
+"""Those that somebody may want to write."""
 _NEAR = 0.6
 """From this likeness on a word may be a keyword misspelt."""
 
-_WRITES = "read with MemQL, and write with a mutation"
+_WRITES = "a verb of MemQL stands behind the clauses that read"
 INSTEAD = {
-    "CREATE": ("CREATE", f"{_WRITES}: remember, addTask, addItem, relate"),
-    "MERGE": ("MERGE", f"{_WRITES}: an idempotency key or an external key keeps things single"),
-    "SET": ("SET", f"{_WRITES}: reviseItem makes a new version"),
-    "DELETE": ("DELETE", f"{_WRITES}: retireItem ends an item, eraseItem removes its content"),
-    "DETACH": ("DELETE", f"{_WRITES}: retireItem ends an item, eraseItem removes its content"),
-    "REMOVE": ("REMOVE", f"{_WRITES}: reviseItem, with the property set to null"),
-    "FOREACH": ("FOREACH", f"{_WRITES}: one for each item"),
-    "REMEMBER": ("REMEMBER", "use the mutation remember"),
-    "CORRECT": ("CORRECT", "use the mutation reviseItem"),
-    "SUPERSEDE": ("SUPERSEDE", "use the mutation supersedeItem"),
-    "FORGET": ("FORGET", "use the mutation retireItem, or eraseItem to remove the content"),
-    "LINK": ("LINK", "use the mutation relate"),
+    "CREATE": ("CREATE", f"{_WRITES}: REMEMBER, LINK"),
+    "MERGE": ("MERGE", f"{_WRITES}: REMEMBER, which finds an entity by its name"),
+    "SET": ("SET", f"{_WRITES}: CORRECT m SET …"),
+    "DELETE": ("DELETE", f"{_WRITES}: FORGET"),
+    "DETACH": ("DELETE", f"{_WRITES}: FORGET"),
+    "REMOVE": ("REMOVE", f"{_WRITES}: CORRECT m SET m.property = null"),
+    "FOREACH": ("FOREACH", "UNWIND makes a row of each member, and a verb is done for each row"),
     "CALL": ("CALL", "there are no procedures: SEARCH finds, and CALL { … } asks a query for each row"),
     "YIELD": ("YIELD", "there are no procedures: SEARCH finds, and RETURN gives"),
     "LOAD": ("LOAD CSV", "read files with `memql import`"),
@@ -81,6 +78,10 @@ def _instead(token: Token, before: Token | None, given: Sequence[Token], at: int
     if token.type == "LIVE" or (before is not None and before.type == "LIVE" and word in ("EXPLAIN", "PROFILE")):
         hint = "LIVE stands once, before the query; EXPLAIN LIVE shows what wakes it, PROFILE runs it without LIVE"
         return Problem("Q520", f"{word} cannot stand here", hint=hint, span=token.span)
+    if at > 1 and given[at - 2].type == "CREATE" and given[at - 1].type == "IDENT" and token.type != "(":
+        hint = "instead: indexes keep themselves, and names are declared by declareKind and declareProperty"
+        what = f"CREATE {given[at - 1].text.upper()[:60]}"
+        return Problem("Q501", f"{what} is not supported", hint=hint, span=given[at - 2].span.to(given[at - 1].span))
     if word in ("AS OF", "VALID AT") or token.type in ("AS_OF", "VALID_AT"):
         hint = "times stand once, at the beginning of the query, before its first clause"
         return Problem("Q502", f"{SPELT[token.type]} is not supported here", hint=hint, span=token.span)
@@ -132,7 +133,7 @@ def _meant(table: Tables, given: Sequence[Token], start: str, at: int) -> tuple[
     for place in (at, at - 1, at - 2):
         if place < 0 or place >= len(given) or given[place].type not in ("IDENT", *HARD, *SOFT):
             continue
-        for keyword, spelt in SPELT.items():
+        for keyword, spelt in MEMQL.items():
             for words in (1, 2) if " " in spelt else (1,):
                 written = given[place : place + words]
                 likeness = _likeness([token.text for token in written], spelt)

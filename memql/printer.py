@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from memql import ast
-from memql.lexer import KEYWORDS
+from memql.lexer import FOREIGN, KEYWORDS, VERBS
 
 _PLAIN = re.compile(r"[^\W\d]\w*\Z")
 _LEVELS = {"OR": 1, "XOR": 2, "AND": 3, "NOT": 4, "COMPARE": 5, "PREDICATE": 6, "+": 7, "-": 7, "||": 7, "*": 8,
@@ -22,6 +22,10 @@ def printed(tree: ast.Statement | ast.Query | ast.Clause | ast.Expression) -> st
             return _query(tree)
         case ast.Match() | ast.Unwind() | ast.With() | ast.Return() | ast.Search() | ast.Apply():
             return _clause(tree)
+        case _ if isinstance(tree, ast.VERBS):
+            return _verb(tree)
+        case _ if isinstance(tree, ast.FOREIGN):
+            return _foreign(tree)
     return _expression(tree, 0)
 
 
@@ -41,7 +45,7 @@ def _lines(query: ast.Query) -> list[str]:
 
 def name(written: str) -> str:
     """A variable, or a name where any word may stand: in backquotes where it would not be read as one."""
-    plain = _PLAIN.match(written) and written.upper() not in KEYWORDS
+    plain = _PLAIN.match(written) and written.upper() not in KEYWORDS - VERBS - FOREIGN
     return written if plain else "`" + written.replace("`", "``") + "`"
 
 
@@ -56,8 +60,7 @@ def member(written: str) -> str:
 def _clause(clause: ast.Clause) -> str:
     match clause:
         case ast.Match():
-            paths = ", ".join(map(_path, clause.paths))
-            return f"{'OPTIONAL ' if clause.optional else ''}MATCH {paths}{_where(clause.where)}"
+            return f"{'OPTIONAL ' if clause.optional else ''}MATCH {_paths(clause.paths)}{_where(clause.where)}"
         case ast.Unwind():
             return f"UNWIND {_expression(clause.source, 0)} AS {name(clause.variable.name)}"
         case ast.With():
@@ -69,6 +72,9 @@ def _clause(clause: ast.Clause) -> str:
         case ast.Apply(query=query, given=given):
             named = f" ({', '.join(name(each.name) for each in given)})" if given is not None else ""
             return f"CALL{named} {_braces(query)}"
+        case _ if isinstance(clause, ast.VERBS):
+            return _verb(clause)
+    return _foreign(clause)
 
 
 def _braces(query: ast.Query) -> str:
@@ -104,7 +110,84 @@ def _search(search: ast.Search) -> str:
     return f"SEARCH {name(search.variable.name)}{labels} {', '.join(ways)}{fuse}{_where(search.where)}{limit}{score}"
 
 
+# Verbs
+
+
+def _verb(verb: ast.Verb) -> str:
+    match verb:
+        case ast.Remember(paths=paths):
+            written = f"REMEMBER {_paths(paths)}"
+        case ast.Correct(variable=variable, settings=settings):
+            changes = f" SET {_settings(settings)}" if settings else ""
+            written = f"CORRECT {name(variable.name)}{changes}"
+        case ast.Supersede(old=old, new=new):
+            written = f"SUPERSEDE {name(old.name)} WITH {name(new.name)}"
+        case ast.Link(paths=paths):
+            written = f"LINK {_paths(paths)}"
+        case ast.Forget(variables=variables):
+            written = f"FORGET {', '.join(name(each.name) for each in variables)}"
+    return written + _details(verb.details)
+
+
+def _details(details: ast.Details) -> str:
+    written = f" FROM {_several(details.sources)}" if details.sources else ""
+    for word, said in ((" BECAUSE", details.because), (" VALID", details.valid_from), (" TO", details.valid_to)):
+        written += f"{word} {_expression(said, 0)}" if said is not None else ""
+    return written
+
+
+def _foreign(clause: ast.Foreign) -> str:
+    match clause:
+        case ast.Create(paths=paths):
+            return f"CREATE {_paths(paths)}"
+        case ast.Merge(path=path, on=on):
+            then = (f" ON {'MATCH' if each.matched else 'CREATE'} SET {_settings(each.settings)}" for each in on)
+            return f"MERGE {_path(path)}{''.join(then)}"
+        case ast.Set(settings=settings):
+            return f"SET {_settings(settings)}"
+        case ast.Remove(settings=settings):
+            return f"REMOVE {_settings(settings)}"
+        case ast.Delete(targets=targets, detach=detach):
+            return f"{'DETACH ' if detach else ''}DELETE {_several(targets)}"
+        case ast.Foreach(variable=variable, source=source, clauses=clauses):
+            inner = " ".join(map(_foreign, clauses))
+            return f"FOREACH ({name(variable.name)} IN {_expression(source, 0)} | {inner})"
+        case ast.LoadCsv(source=source, variable=variable, headers=headers, separator=separator):
+            behind = f" FIELDTERMINATOR {_expression(separator, 0)}" if separator is not None else ""
+            first = "WITH HEADERS " if headers else ""
+            return f"LOAD CSV {first}FROM {_expression(source, 0)} AS {name(variable.name)}{behind}"
+        case ast.Procedure():
+            return _procedure(clause)
+
+
+def _procedure(clause: ast.Procedure) -> str:
+    columns = ["*"] if clause.star else []
+    for each in clause.columns:
+        columns.append(member(each.column.name) + (f" AS {name(each.alias.name)}" if each.alias else ""))
+    handed = f"({_several(clause.arguments)})" if clause.arguments is not None else ""
+    yielded = f" YIELD {', '.join(columns)}{_where(clause.where)}" if columns else ""
+    return f"CALL {'.'.join(map(member, clause.name.split('.')))}{handed}{yielded}"
+
+
+def _settings(settings: Sequence[ast.Setting]) -> str:
+    written = []
+    for each in settings:
+        behind = f":{labels_text(each.labels)}" if each.labels is not None else ""
+        sign = "+=" if each.more else "="
+        behind += f" {sign} {_expression(each.value, 0)}" if each.value is not None else ""
+        written.append(_expression(each.of, 11) + behind)
+    return ", ".join(written)
+
+
+def _several(expressions: Sequence[ast.Expression]) -> str:
+    return ", ".join(_expression(each, 0) for each in expressions)
+
+
 # Patterns
+
+
+def _paths(paths: Sequence[ast.PathPattern]) -> str:
+    return ", ".join(map(_path, paths))
 
 
 def _path(path: ast.PathPattern) -> str:

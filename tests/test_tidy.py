@@ -61,8 +61,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         "stored",
     ),
     "memql.functions": ("function", "times", "numbers", "texts", "lists", "graphs", "aggregates"),
-    "memql.ast": ("expressions", "clauses"),
-    "memql.actions": ("made", "expressions", "patterns", "clauses"),
+    "memql.ast": ("expressions", "curation", "clauses"),
+    "memql.actions": ("made", "expressions", "patterns", "clauses", "curation"),
     "memql.assist": (
         "reading",
         "sight",
@@ -74,7 +74,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "highlighting",
     ),
     "memql.rules": ("sayings", "beginnings", "conditions", "scans", "pages"),
-    "memql.bind": ("names", "expressions", "patterns", "projections", "live", "searches", "clauses"),
+    "memql.bind": ("names", "expressions", "patterns", "foreign", "projections", "live", "searches", "clauses"),
     "engine": (
         "limits",
         "clock",

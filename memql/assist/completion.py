@@ -15,7 +15,7 @@ from memql.assist.sight import Known, parameter_type, seen, spelt, type_before
 from memql.catalog import Catalog
 from memql.functions import AGGREGATES, FUNCTIONS, SCORES
 from memql.lexer import HARD, PAIRS, Token, pieces
-from memql.misreading import SPELT
+from memql.misreading import MEMQL
 from memql.types import Type
 from memql.values import SCALARS
 
@@ -229,7 +229,7 @@ def _words(spot: _Spot, parameters: Mapping[str, str]) -> Iterator[Completion]:
             yield from _variables(spot, ("relation",))
         else:
             yield from _variables(spot)
-    every = SPELT if not possible else {kind: SPELT[kind] for kind in possible if kind in SPELT}
+    every = MEMQL if not possible else {kind: MEMQL[kind] for kind in possible if kind in MEMQL}
     begun = {pair.text for pair in pairs}
     for word in sorted(set(every.values()) - begun, key=_commonness):
         for phrase in _PHRASES.get(word, (word,)):
@@ -240,9 +240,14 @@ def _pairs(spot: _Spot, first: Token) -> Iterator[Completion]:
     """Two words that are one keyword, where the first of them is there."""
     possible = accepted(spot.reading.tokens[:-1])
     for (one, _), kind in PAIRS.items():
-        if one == first.text.upper() and kind in possible and "\n" not in spot.text[first.start : spot.start]:
-            said = SAID.get(SPELT[kind], "")
-            yield Completion(SPELT[kind], "keyword", "", said, first.start, spot.end)
+        if (
+            one == first.text.upper()
+            and kind in MEMQL
+            and kind in possible
+            and "\n" not in spot.text[first.start : spot.start]
+        ):
+            said = SAID.get(MEMQL[kind], "")
+            yield Completion(MEMQL[kind], "keyword", "", said, first.start, spot.end)
 
 
 _COMMON = tuple(SAID)

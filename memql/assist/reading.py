@@ -71,12 +71,17 @@ class Reading:
         """Whether a clause begins with that token: no bracket but that of a subquery is open, and it is no name."""
         token = self.tokens[place]
         word = token.text.upper()
-        if token.type not in CLAUSES and word not in WRITES and word != "CALL":
+        if token.type not in CLAUSES and token.type not in WRITES and word != "CALL":
             return False
-        if self.type(place - 1) in (".", ":", "AS") or (word in WRITES and token.type != "IDENT"):
+        if self.type(place - 1) in (".", ":", "AS") or (token.type in WRITES and not self._acts(place)):
             return False
         at = self.opener[place]
         return at < 0 or self.is_subquery(at)
+
+    def _acts(self, place: int) -> bool:
+        """Whether the word of a verb is one there: what it acts on comes next, or is still to be written."""
+        follows = self.type(place + 1)
+        return follows in ("", "(", "PATTERN") or self.is_name(place + 1)
 
     def is_subquery(self, brace: int) -> bool:
         """Whether the bracket there encloses a pattern or a query."""

@@ -6,4 +6,5 @@ is a name. `memql/printer.py` writes a tree as text again.
 
 # Its parts are one vocabulary: whoever reads a tree says `ast.Match` and `ast.Name` alike.
 from memql.ast.clauses import *  # noqa: F403
+from memql.ast.curation import *  # noqa: F403
 from memql.ast.expressions import *  # noqa: F403

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal as OneOf
 from typing import TypeAlias
 
+from memql.ast.curation import Foreign, Verb
 from memql.ast.expressions import Expression, Labels, Name, PathPattern, Written
 
 
@@ -81,7 +82,7 @@ class Apply(Written):
     given: tuple[Name, ...] | None = None
 
 
-Clause: TypeAlias = Match | Unwind | With | Return | Search | Apply
+Clause: TypeAlias = Match | Unwind | With | Return | Search | Apply | Verb | Foreign
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 from memql import ast, bound
 from memql.bind.clauses import bind_parts
 from memql.bind.expressions import SCORE_PARTS, bind_condition
+from memql.bind.foreign import refuse_foreign
 from memql.bind.live import check_live
 from memql.bind.projections import constant
 from memql.binding import Binding, Sight
@@ -32,9 +33,11 @@ def bind(statement: ast.Statement, catalog: Catalog, text: str) -> bound.Query |
         if (each := getattr(written, name)) is not None:
             times[name] = constant(binding, what, each)
             check_time(binding, what, times[name])
-    parts = bind_parts(binding, written, Sight())
+    parts = bind_parts(binding, written, Sight(), nested=False)
     if statement.live:
         check_live(binding, written, parts)
+    if not binding.problems:
+        refuse_foreign(binding)
     if binding.problems:
         return Refusal(Reason.INVALID, tuple(sorted(binding.problems, key=_place)))
     return bound.Query(
@@ -48,7 +51,7 @@ PLAN_STEPS = 250
 _STEPS: dict[type, int] = {
     ast.NodePattern: 1, ast.RelationPattern: 1, ast.Subpattern: 2, ast.Subquery: 2, ast.PatternList: 3, ast.Apply: 3,
     ast.Match: 1, ast.Unwind: 1, ast.Search: 3,
-    ast.With: 6, ast.Return: 6,
+    ast.With: 6, ast.Return: 6, ast.Remember: 2, ast.Correct: 2, ast.Supersede: 2, ast.Link: 2, ast.Forget: 2,
 }  # fmt: skip
 
 

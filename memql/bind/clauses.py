@@ -5,6 +5,7 @@ from typing import Any
 
 from memql import ast, bound, walking
 from memql.bind.expressions import BINDERS, bind_expression
+from memql.bind.foreign import bind_foreign
 from memql.bind.patterns import bind_pattern, connected
 from memql.bind.projections import bind_projection
 from memql.bind.searches import bind_search
@@ -15,14 +16,16 @@ from memql.typecheck import as_list, check_operand
 from memql.types import ANY, BOOLEAN, INTEGER, Type, list_of
 
 
-def bind_parts(binding: Binding, written: ast.Query, sight: Sight, *, returns: bool = True) -> tuple[bound.Part, ...]:
+def bind_parts(
+    binding: Binding, written: ast.Query, sight: Sight, *, returns: bool = True, nested: bool = True
+) -> tuple[bound.Part, ...]:
     """The parts of a query, each of which begins with what is in sight."""
-    parts = tuple(_part(binding, part, sight, returns) for part in written.parts)
+    parts = tuple(_part(binding, part, sight, returns, nested) for part in written.parts)
     _check_columns(binding, written, parts)
     return parts
 
 
-def _part(binding: Binding, part: ast.Part, sight: Sight, returns: bool) -> bound.Part:
+def _part(binding: Binding, part: ast.Part, sight: Sight, returns: bool, nested: bool) -> bound.Part:
     clauses: list[bound.Clause] = []
     columns: tuple[Variable, ...] = ()
     for place, clause in enumerate(part.clauses):
@@ -52,7 +55,15 @@ def _part(binding: Binding, part: ast.Part, sight: Sight, returns: bool) -> boun
             case ast.Apply():
                 apply, sight = _apply(binding, sight, clause)
                 clauses.append(apply)
-    if returns and not isinstance(part.clauses[-1], ast.Return):
+            case _ if nested:
+                hint = "let the query around it write, for each row that is found here"
+                binding.problem("Q312", "a query within a query only reads", clause.span, hint)
+                return bound.Part(tuple(clauses), columns)
+            case _ if isinstance(clause, ast.FOREIGN):
+                sight = bind_foreign(binding, sight, clause)
+            case _:
+                binding.problem("Q501", "verbs are not supported", clause.span, "use a mutation")
+    if returns and not isinstance(part.clauses[-1], ast.Return | ast.Verb | ast.Foreign):
         binding.problem("Q006", "the query returns nothing", part.clauses[-1].span, "end it with RETURN …")
     return bound.Part(tuple(clauses), columns)
 
@@ -108,7 +119,7 @@ def _apply(binding: Binding, sight: Sight, clause: ast.Apply) -> tuple[bound.App
     for part in clause.query.parts:
         imports = clause.given is None and isinstance(part.clauses[0], ast.With)
         inner = sight if imports else Sight(given, sight.scores)
-        parts.append(_part(binding, part, inner, returns=True))
+        parts.append(_part(binding, part, inner, returns=True, nested=True))
     whole = tuple(parts)
     _check_columns(binding, clause.query, whole)
     columns = tuple(
