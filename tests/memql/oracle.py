@@ -1,5 +1,5 @@
-"""The oracle: what a bound query means, said as plainly as it can be. Rows are dictionaries, the graph is two lists, and
-a pattern is every way in which relations could be chosen for its hops.
+"""The oracle: what a bound query means, said as plainly as it can be. Rows are dictionaries, the graph is two lists,
+and a pattern is every way in which relations could be chosen for its hops.
 
 It shares with the engine what binds a query and what one expression means on one row, which openCypher's scenarios hold
 to account. It knows nothing of plans, rules, batches, columns or stores.
@@ -155,7 +155,7 @@ class Oracle:
         if clause.distinct:
             rows = _distinct(_only(rows, columns), columns)
         for sort in reversed(clause.order):
-            rows.sort(key=lambda row: sort_key(self.value(sort.expression, row)), reverse=sort.descending)  # noqa: B023
+            rows.sort(key=lambda row: sort_key(self.value(sort.expression, row)), reverse=sort.descending)
         skip = 0 if clause.skip is None else self._count(clause.skip)
         rows = rows[skip:] if clause.limit is None else rows[skip : skip + self._count(clause.limit)]
         if clause.where is not None:

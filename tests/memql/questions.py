@@ -18,59 +18,77 @@ Scope: TypeAlias = dict[str, str]
 
 _HOLE = re.compile(r"@(\+?)(\w+)")
 
-FORMS: dict[str, tuple[str, ...]] = {
-    "int": (
-        "@int % 7 + @int % 5", "@int % 3 - 1", "@int % 9 * 2", "-(@int % 4)", "size(@str)", "size(@ints)", "size(@any_list)",
-        "toInteger(@float)", "abs(@int % 9)", "CASE WHEN @bool THEN @int ELSE @int END", "coalesce(@int, @int)",
-        "CASE @int WHEN 1, 2 THEN 0 WHEN @int THEN @int END", "COUNT { @pattern }", "COUNT { @matched }",
-        "@date.year", "@datetime.month", "reduce(t = 0, v IN @ints | t + v % 3)", "toInteger(@str)", "head(@ints)",
-        "@ints[@int % 3]", "last(@ints)", "length(@path)", "size(COLLECT { @collected })", "sign(@float)",
-        "CASE WHEN @bool THEN @int END", "size([@bare | 1])", "@map.a % 5",
-    ),
-    "float": (
-        "@float + @float", "@float * 0.5", "@int / 2.0", "sqrt(abs(@float))", "toFloat(@int)", "round(@float)", "@rel.weight",
-        "0.0 / 0.0", "1.0 / 0.0", "floor(@float)", "@float ^ 2", "coalesce(@float, 0.5)", "@float % 2", "toFloat(@str)",
-        "CASE WHEN @bool THEN @float ELSE @float END",
-    ),
-    "str": (
-        "@str + @str", "toUpper(@str)", "toLower(@str)", "trim(@str)", "left(@str, 2)", "substring(@str, 1)", "reverse(@str)",
-        "replace(@str, 'a', @str)", "toString(@int)", "toString(@bool)", "toString(@date)", "split(@str, ' ')[0]",
-        "@node.kind", "kind(@node)", "type(@rel)", "@node.id", "@strs[0]", "coalesce(@str, 'none')", "toString(@float)",
-        "CASE WHEN @bool THEN @str ELSE @str END", "@node.domain", "head(labels(@node))", "@str || @str", "@map['b']",
-    ),
-    "bool": (
-        "@int < @int", "@int >= @int", "@int = @int", "@int <> @float", "@float <= @float", "@str = @str", "@str < @str",
-        "@str STARTS WITH @str", "@str ENDS WITH @str", "@str CONTAINS @str", "@any = @any", "@any IS NULL",
-        "@any IS NOT NULL", "NOT @bool", "@bool AND @bool", "@bool OR @bool", "@bool XOR @bool", "@bool = @bool",
-        "@int IN @ints", "@str IN @strs", "@any IN @any_list", "@node = @node", "@node <> @node", "@node:Thing",
-        "@node:Red|Other", "@node:!Blue", "EXISTS { @pattern }", "EXISTS { @matched }", "@predicate", "NOT @predicate",
-        "any(v IN @ints WHERE @+bool)", "all(v IN @ints WHERE @+bool)", "none(v IN @ints WHERE @+bool)",
-        "single(v IN @ints WHERE @+bool)", "@date < @date", "@datetime >= @datetime", "@any < @any", "0 < @int <= 5",
-        "@any_list = @any_list", "@map = @map", "@str =~ 't.*'", "@node.id IN @strs", "@node.id = @str", "isEmpty(@str)",
-        "@strs = @strs", "@rel = @rel", "startNode(@rel) = @node", "@int IN COLLECT { @collected }", "@node.n = @int",
-        "@node.s = @str", "@node.b", "@node.x > @float", "@node.n > @int", "@node.t < @datetime", "@node.s IS NULL",
-        "any(v IN @nodes WHERE v.n > 0)", "toBoolean(@str)", "@node.v = @any", "@node.d = @date",
-    ),
-    "ints": (
-        "[v IN @ints WHERE @+bool]", "[v IN @ints | @+int]", "[v IN @ints WHERE @+bool | @+int]", "@ints + @ints",
-        "range(0, @int % 4)", "[@int, @int]", "@ints[0..@int]", "tail(@ints)", "reverse(@ints)", "@ints + @int",
-    ),
-    "strs": ("[@str, @str]", "labels(@node)", "split(@str, 'e')", "[v IN @ints | toString(v)]", "@strs[1..]", "@strs + @str"),
-    "any_list": ("[@any, @any]", "@ints", "@strs", "[@any, @any_list]", "nodes(@path)", "relationships(@path)", "[null, @int]"),
-    "nodes": ("nodes(@path)", "[@node]", "[@node, @node]"),
-    "map": ("{a: @int, b: @str}", "{a: @any}", "@subject {.n, .s}", "@subject {.*, extra: @int}", "{a: @map}", "properties(@node)"),
-    "date": ("date('2026-03-14')", "@date + duration('P1D')", "date(@datetime)", "date({year: 2026, month: 1 + abs(@int % 12)})"),
-    "datetime": ("datetime('2026-03-14T09:26:53Z')", "@datetime + duration({hours: @int % 9})", "@node.valid_from"),
-    "any": (
-        "@int", "@float", "@str", "@bool", "@date", "@any_list", "@map", "@node", "@rel", "@any_list[0]", "@map[@str]",
-        "CASE WHEN @bool THEN @int ELSE @str END", "coalesce(@any, @any)", "@node[@str]", "@datetime", "@node.v", "@map.a",
-    ),
-    "aggregate": (
-        "count(*)", "count(@any)", "count(DISTINCT @any)", "min(@any)", "max(@int)", "sum(@int % 9)", "avg(@float)",
-        "sum(@float % 2)", "size(collect(@any))", "size(collect(DISTINCT @any))", "count(*) + 1", "percentileDisc(@int % 5, 0.5)",
-        "percentileCont(@float, 0.9)", "stDevP(@int % 9)", "count(DISTINCT @node)", "min(@str)",
-    ),
-}  # fmt: skip
+FORMS: dict[str, list[str]] = {
+    kind: [form.strip() for form in " ".join(forms.split()).split(";")]
+    for kind, forms in {
+        "int": """
+            @int % 7 + @int % 5 ; @int % 3 - 1 ; @int % 9 * 2 ; -(@int % 4) ; size(@str) ; size(@ints) ; size(@any_list)
+            ; toInteger(@float) ; abs(@int % 9) ; CASE WHEN @bool THEN @int ELSE @int END ; coalesce(@int, @int) ; CASE
+            @int WHEN 1, 2 THEN 0 WHEN @int THEN @int END ; COUNT { @pattern } ; COUNT { @matched } ; @date.year ;
+            @datetime.month ; reduce(t = 0, v IN @ints | t + v % 3) ; toInteger(@str) ; head(@ints) ; @ints[@int % 3] ;
+            last(@ints) ; length(@path) ; size(COLLECT { @collected }) ; sign(@float) ; CASE WHEN @bool THEN @int END ;
+            size([@bare | 1]) ; @map.a % 5
+        """,
+        "float": """
+            @float + @float ; @float * 0.5 ; @int / 2.0 ; sqrt(abs(@float)) ; toFloat(@int) ; round(@float) ;
+            @rel.weight ; 0.0 / 0.0 ; 1.0 / 0.0 ; floor(@float) ; @float ^ 2 ; coalesce(@float, 0.5) ; @float % 2 ;
+            toFloat(@str) ; CASE WHEN @bool THEN @float ELSE @float END
+        """,
+        "str": """
+            @str + @str ; toUpper(@str) ; toLower(@str) ; trim(@str) ; left(@str, 2) ; substring(@str, 1) ;
+            reverse(@str) ; replace(@str, 'a', @str) ; toString(@int) ; toString(@bool) ; toString(@date) ; split(@str,
+            ' ')[0] ; @node.kind ; kind(@node) ; type(@rel) ; @node.id ; @strs[0] ; coalesce(@str, 'none') ;
+            toString(@float) ; CASE WHEN @bool THEN @str ELSE @str END ; @node.domain ; head(labels(@node)) ; @str ||
+            @str ; @map['b']
+        """,
+        "bool": """
+            @int < @int ; @int >= @int ; @int = @int ; @int <> @float ; @float <= @float ; @str = @str ; @str < @str ;
+            @str STARTS WITH @str ; @str ENDS WITH @str ; @str CONTAINS @str ; @any = @any ; @any IS NULL ; @any IS NOT
+            NULL ; NOT @bool ; @bool AND @bool ; @bool OR @bool ; @bool XOR @bool ; @bool = @bool ; @int IN @ints ; @str
+            IN @strs ; @any IN @any_list ; @node = @node ; @node <> @node ; @node:Thing ; @node:Red|Other ; @node:!Blue
+            ; EXISTS { @pattern } ; EXISTS { @matched } ; @predicate ; NOT @predicate ; any(v IN @ints WHERE @+bool) ;
+            all(v IN @ints WHERE @+bool) ; none(v IN @ints WHERE @+bool) ; single(v IN @ints WHERE @+bool) ; @date <
+            @date ; @datetime >= @datetime ; @any < @any ; 0 < @int <= 5 ; @any_list = @any_list ; @map = @map ; @str =~
+            't.*' ; @node.id IN @strs ; @node.id = @str ; isEmpty(@str) ; @strs = @strs ; @rel = @rel ; startNode(@rel)
+            = @node ; @int IN COLLECT { @collected } ; @node.n = @int ; @node.s = @str ; @node.b ; @node.x > @float ;
+            @node.n > @int ; @node.t < @datetime ; @node.s IS NULL ; any(v IN @nodes WHERE v.n > 0) ; toBoolean(@str) ;
+            @node.v = @any ; @node.d = @date
+        """,
+        "ints": """
+            [v IN @ints WHERE @+bool] ; [v IN @ints | @+int] ; [v IN @ints WHERE @+bool | @+int] ; @ints + @ints ;
+            range(0, @int % 4) ; [@int, @int] ; @ints[0..@int] ; tail(@ints) ; reverse(@ints) ; @ints + @int
+        """,
+        "strs": """
+            [@str, @str] ; labels(@node) ; split(@str, 'e') ; [v IN @ints | toString(v)] ; @strs[1..] ; @strs + @str
+        """,
+        "any_list": """
+            [@any, @any] ; @ints ; @strs ; [@any, @any_list] ; nodes(@path) ; relationships(@path) ; [null, @int]
+        """,
+        "nodes": """
+            nodes(@path) ; [@node] ; [@node, @node]
+        """,
+        "map": """
+            {a: @int, b: @str} ; {a: @any} ; @subject {.n, .s} ; @subject {.*, extra: @int} ; {a: @map} ;
+            properties(@node)
+        """,
+        "date": """
+            date('2026-03-14') ; @date + duration('P1D') ; date(@datetime) ; date({year: 2026, month: 1 + abs(@int %
+            12)})
+        """,
+        "datetime": """
+            datetime('2026-03-14T09:26:53Z') ; @datetime + duration({hours: @int % 9}) ; @node.valid_from
+        """,
+        "any": """
+            @int ; @float ; @str ; @bool ; @date ; @any_list ; @map ; @node ; @rel ; @any_list[0] ; @map[@str] ; CASE
+            WHEN @bool THEN @int ELSE @str END ; coalesce(@any, @any) ; @node[@str] ; @datetime ; @node.v ; @map.a
+        """,
+        "aggregate": """
+            count(*) ; count(@any) ; count(DISTINCT @any) ; min(@any) ; max(@int) ; sum(@int % 9) ; avg(@float) ;
+            sum(@float % 2) ; size(collect(@any)) ; size(collect(DISTINCT @any)) ; count(*) + 1 ; percentileDisc(@int %
+            5, 0.5) ; percentileCont(@float, 0.9) ; stDevP(@int % 9) ; count(DISTINCT @node) ; min(@str)
+        """,
+    }.items()
+}
 LITERALS: dict[str, tuple[str, ...]] = {
     "int": ("0", "1", "-1", "2", "3", "7", "2147483648", "9007199254740993", "9223372036854775807", "null", "0x1F"),
     "float": ("0.0", "-0.0", "0.5", "1.0", "-2.5", "1e300", "null"),
@@ -86,12 +104,15 @@ LITERALS: dict[str, tuple[str, ...]] = {
     "node": ("null",), "rel": ("null",), "path": ("null",), "nodes": ("[]",),
 }  # fmt: skip
 OF_NODES = {
-    "int": ("n", "version"), "float": ("x", "importance"), "str": ("s", "id", "kind", "domain", "text"), "bool": ("b",),
-    "date": ("d",), "datetime": ("t", "valid_to", "recorded_at"), "ints": ("ns",), "strs": ("ss",), "map": ("m",), "any": ("v", "s", "n"),
+    "int": ("n", "version"), "float": ("x", "importance"), "str": ("s", "id", "kind", "domain", "text"),
+    "bool": ("b",),
+    "date": ("d",), "datetime": ("t", "valid_to", "recorded_at"), "ints": ("ns",), "strs": ("ss",), "map": ("m",
+    ), "any": ("v", "s", "n"),
 }  # fmt: skip
 OF_RELATIONS = {"int": ("n",), "float": ("weight",), "str": ("s", "kind", "id"), "date": ("d",)}
 GIVEN: dict[str, tuple[Any, ...]] = {
-    "int": (0, 1, -1, 2**63 - 1, None), "float": (0.5, 1.0, None), "str": ("tea", "", "日本", None), "bool": (True, None),
+    "int": (0, 1, -1, 2**63 - 1, None), "float": (0.5, 1.0, None), "str": ("tea", "", "日本", None),
+    "bool": (True, None),
     "ints": ([], [1, 2], None), "date": (date(2026, 3, 14), None), "any": (1, "tea", None, [1], {"a": 1}),
 }  # fmt: skip
 
@@ -151,7 +172,9 @@ class Writer:
             text, scope = self._match(scope)
             return optional + text, scope
         if which < 0.75:
-            kind, listed = self.chance.choice((("int", "ints"), ("str", "strs"), ("any", "any_list"), ("node", "nodes")))
+            kind, listed = self.chance.choice(
+                (("int", "ints"), ("str", "strs"), ("any", "any_list"), ("node", "nodes"))
+            )
             name = self._name(scope)
             return f"UNWIND {self.expression(listed, scope)} AS {name}", {**scope, name: kind}
         if which < 0.92:
@@ -165,7 +188,7 @@ class Writer:
             paths.append(text)
         return f"MATCH {', '.join(paths)}{self._where(behind)}", behind
 
-    def _where(self, scope: Scope, often: float = 0.5) -> str:
+    def _where(self, scope: Scope, often: float = 0.35) -> str:
         return f" WHERE {self.expression('bool', scope)}" if self.chance.random() < often else ""
 
     def _with(self, scope: Scope) -> tuple[str, Scope]:
@@ -197,13 +220,18 @@ class Writer:
         match, inner = self._match({name: scope[name] for name in taken})
         kind, name = self.chance.choice(("int", "str", "node", "any")), self._name({**scope, **inner})
         value = self.expression("aggregate" if (counts := self.chance.random() < 0.3) else kind, inner)
-        return f"CALL ({', '.join(taken)}) {{ {match} RETURN {value} AS {name} }}", {**scope, name: "any" if counts else kind}
+        return f"CALL ({', '.join(taken)}) {{ {match} RETURN {value} AS {name} }}", {
+            **scope,
+            name: "any" if counts else kind,
+        }
 
     def _returned(self, scope: Scope) -> tuple[str, bool]:
         items, columns = [], []
         grouped = self.chance.random() < 0.3
         for at in range(self.chance.randrange(1, 4)):
-            kind = self.chance.choice(("int", "float", "str", "bool", "any", "node", "map", "ints", "date", "path", "rel"))
+            kind = self.chance.choice(
+                ("int", "float", "str", "bool", "any", "node", "map", "ints", "date", "path", "rel")
+            )
             items.append(f"{self.expression(kind, scope)} AS c{at}")
             columns.append(f"c{at}")
         if grouped:
@@ -211,7 +239,11 @@ class Writer:
         distinct = "DISTINCT " if self.chance.random() < 0.15 else ""
         total = self.chance.random() < 0.3
         if not total and not distinct and self.chance.random() < 0.15:
-            items.append(f"COLLECT {{ {self._collected(scope)} }} AS bag" if not grouped else f"collect({self.expression('any', scope)}) AS bag")
+            items.append(
+                f"COLLECT {{ {self._collected(scope)} }} AS bag"
+                if not grouped
+                else f"collect({self.expression('any', scope)}) AS bag"
+            )
         return f"RETURN {distinct}{', '.join(items)}{self._paged(columns) if total else ''}", total
 
     # Patterns
@@ -236,7 +268,9 @@ class Writer:
         if self.chance.random() < 0.8:
             name = self._name(scope)
             scope[name] = "node"
-        labels = self.chance.choice(("", "", *(f":{each}" for each in (*KINDS, *LABELS)), ":Thing|Memory", ":!Other", ":Thing&Red"))
+        labels = self.chance.choice(
+            ("", "", "", *(f":{each}" for each in (*KINDS, "Thing", *LABELS)), ":Thing|Memory", ":!Other", ":Thing&Red")
+        )
         properties = ""
         if self.chance.random() < 0.15:
             kind, key = self.chance.choice((("int", "n"), ("str", "s"), ("bool", "b")))
@@ -244,7 +278,7 @@ class Writer:
         return f"({name}{labels}{properties})"
 
     def _hop(self, scope: Scope, named: bool) -> str:
-        kinds = self.chance.choice(("", "", *(f":{each}" for each in RELATIONS), ":LINKS|ABOUT"))
+        kinds = self.chance.choice(("", "", "", "", *(f":{each}" for each in RELATIONS), ":LINKS|ABOUT"))
         many = self.chance.choice(("*1..2", "*0..1", "*2", "*..2", "*0..2")) if self.chance.random() < 0.15 else ""
         name = ""
         if named and self.chance.random() < 0.4:
@@ -255,7 +289,11 @@ class Writer:
 
     def _name(self, scope: Scope) -> str:
         self._made += 1
-        return self.chance.choice(("a", "b", "c", "m", "score", "order")) + str(self._made) if self.chance.random() < 0.95 else f"`v {self._made}`"
+        return (
+            self.chance.choice(("a", "b", "c", "m", "score", "order")) + str(self._made)
+            if self.chance.random() < 0.95
+            else f"`v {self._made}`"
+        )
 
     # Expressions
 
@@ -264,14 +302,16 @@ class Writer:
         if kind not in FORMS or (kind in LITERALS and (depth <= 0 or self.chance.random() < 0.25)):
             return self._leaf(kind, scope)
         form = self.chance.choice(FORMS[kind])
-        text = _HOLE.sub(lambda hole: self._filled(hole[2], {**scope, "v": "int"} if hole[1] else scope, depth - 1), form)
+        text = _HOLE.sub(
+            lambda hole: self._filled(hole[2], {**scope, "v": "int"} if hole[1] else scope, depth - 1), form
+        )
         return f"({text})"
 
     def _filled(self, kind: str, scope: Scope, depth: int) -> str:
         special: dict[str, Callable[[Scope], str]] = {
             "pattern": lambda scope: self._pattern(scope, scope)[0] + self._where(scope, 0.2),
             "matched": lambda scope: self._match(scope)[0], "collected": self._collected,
-            "subject": self._subject, "predicate": self._predicate, "bare": lambda scope: self._predicate(scope) or "()--()",
+            "subject": self._subject, "predicate": self._predicate, "bare": self._predicate,
         }  # fmt: skip
         if kind in special:
             deeper, self.depth = self.depth, min(self.depth, 1)
@@ -287,7 +327,9 @@ class Writer:
 
     def _subject(self, scope: Scope) -> str:
         """A node by its name; where there is none, anything that a name may stand for."""
-        return self.chance.choice([name for name, of in scope.items() if of in ("node", "map")] or list(scope) or ["nobody"])
+        return self.chance.choice(
+            [name for name, of in scope.items() if of in ("node", "map")] or list(scope) or ["nobody"]
+        )
 
     def _predicate(self, scope: Scope) -> str:
         """A pattern of nodes that are known, or have no name."""

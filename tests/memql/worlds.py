@@ -95,11 +95,18 @@ def _taken(tenant: Tenant, command: Command, by: Principal) -> list[str]:
 
 
 def _item(chance: random.Random) -> Command:
-    domain, labels = chance.choice((*DOMAINS, "organization", "organization")), chance.sample(LABELS, chance.choice((0, 0, 1, 2)))
+    domain, labels = (
+        chance.choice((*DOMAINS, "organization", "organization")),
+        chance.sample(LABELS, chance.choice((0, 0, 1, 2))),
+    )
     given: dict[str, Any] = {"domain": domain, "labels": tuple(labels), **_span(chance)}
     match chance.choice(KINDS):
         case "Memory":
-            return Remember(text=chance.choice(("tea", "the tea is cold", "日本 tea")), importance=chance.choice((None, 0.5, 1.0)), **given)
+            return Remember(
+                text=chance.choice(("tea", "the tea is cold", "日本 tea")),
+                importance=chance.choice((None, 0.5, 1.0)),
+                **given,
+            )
         case "Other":
             return AddItem(kind="Other", properties=_properties(chance, list(PROPERTIES)[:4]), **given)
     return AddItem(kind="Thing", properties=_properties(chance, list(PROPERTIES)), **given)
@@ -113,7 +120,17 @@ def _span(chance: random.Random) -> dict[str, Any]:
     """Mostly for ever; else until yesterday, or from tomorrow on."""
     now = datetime.now(UTC)
     ago, ahead = now - timedelta(days=chance.randrange(1, 9)), now + timedelta(days=chance.randrange(1, 9))
-    return chance.choice(({}, {}, {}, {}, {"valid_from": ago}, {"valid_to": ago, "valid_from": ago - timedelta(days=3)}, {"valid_from": ahead}))
+    return chance.choice(
+        (
+            {},
+            {},
+            {},
+            {},
+            {"valid_from": ago},
+            {"valid_to": ago, "valid_from": ago - timedelta(days=3)},
+            {"valid_from": ahead},
+        )
+    )
 
 
 def _change(chance: random.Random, items: list[str], relations: list[str]) -> Command:
@@ -125,7 +142,11 @@ def _change(chance: random.Random, items: list[str], relations: list[str]) -> Co
         weight = chance.choice((0.0, 0.5, 1.0))
         return Relate(source=one, kind=kind, target=other, weight=weight, properties=own, **_span(chance))
     if which < 0.8:
-        return ReviseItem(id=one, labels=tuple(chance.sample(LABELS, 1)), set={"s": chance.choice(VALUES["string"])} if chance.random() < 0.5 else {})
+        return ReviseItem(
+            id=one,
+            labels=tuple(chance.sample(LABELS, 1)),
+            set={"s": chance.choice(VALUES["string"])} if chance.random() < 0.5 else {},
+        )
     if which < 0.86:
         return RetireItem(id=one)
     if which < 0.9:

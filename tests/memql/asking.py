@@ -1,0 +1,77 @@
+"""The same question asked of the engine and of the oracle, and both answers in a form that can be compared."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from engine.commands import Principal
+from engine.decide.view import ItemState, RelationState
+from engine.execute import PathState, Rows, execute
+from engine.reader import Reader
+from memql.catalog import Catalog
+from memql.compiled import Compiled, compile_query
+from memql.errors import Refusal
+from memql.evaluate import Failed
+from memql.order import group_key
+from memql.plan import Rule
+from memql.rules import RULES
+from memql.world import Node, Path, Relation
+from tests.memql.oracle import History, Oracle, View
+from tests.memql.questions import Question
+
+REFUSED = "refused"
+
+
+def told(value: Any) -> object:
+    """A value as answers are compared: an item by its version, 1 and 1.0 the same, not a number like itself."""
+    match value:
+        case Node() | Relation():
+            return told(value.state)
+        case ItemState():
+            return ("item", value.dense)
+        case RelationState():
+            return ("relation", value.row)
+        case Path() | PathState():
+            return ("path", tuple(map(told, value.nodes)), tuple(map(told, value.relations)))
+        case list():
+            return ("list", *map(told, value))
+        case dict():
+            return ("map", *((key, told(value[key])) for key in sorted(value)))
+    return group_key(value)
+
+
+def answer(question: Question, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> object:
+    """Rows in their order where that was asked for, else each with how often it comes."""
+    bags = [name.startswith("bag") for name in columns]
+    made = [tuple(_bag(each) if bag else told(each) for bag, each in zip(bags, row, strict=True)) for row in rows]
+    return made if question.total else Counter(made)
+
+
+def _bag(members: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(sorted(repr(told(each)) for each in members))
+
+
+def compiled(text: str, catalog: Catalog, rules: Sequence[Rule] = RULES) -> Compiled | Refusal:
+    """What a closed catalog refuses for a name is compiled in an open one."""
+    found = compile_query(text, catalog, rules)
+    if isinstance(found, Refusal) and {problem.code for problem in found.problems} == {"Q102"}:
+        return compile_query(text, catalog.opened(True), rules)
+    return found
+
+
+def from_oracle(reader: Reader, by: Principal, query: Compiled, question: Question) -> object:
+    at = reader.scope.valid_at
+    assert at is not None
+    parameters = {each.name: question.parameters.get(each.name) for each in query.parameters}
+    oracle = Oracle(View(History.of(reader), by, reader.position, at), at, parameters)
+    try:
+        return answer(question, [column.name for column in query.columns], oracle.answer(query.query))
+    except Failed:
+        return REFUSED
+
+
+def from_engine(reader: Reader, query: Compiled, question: Question) -> object:
+    found = execute(reader, query, question.parameters)
+    if isinstance(found, Rows):
+        return answer(question, [column.name for column in query.columns], found.rows)
+    return REFUSED
