@@ -104,6 +104,7 @@ class NewItem(Command):
     properties: Values = Field(default_factory=dict)
     """Declared properties beside the named ones."""
     links: tuple[Link, ...] = ()
+    reason: str | None = None
     embedding: Embedding | None = None
 
 
@@ -208,6 +209,7 @@ class Relate(Command):
     valid_from: Time | None = None
     valid_to: Time | None = None
     properties: Values = Field(default_factory=dict)
+    reason: str | None = None
 
 
 class ReviseRelation(Command):
@@ -217,11 +219,41 @@ class ReviseRelation(Command):
     valid_to: Time | None = None
     set: Values = Field(default_factory=dict)
     if_version: int | None = None
+    reason: str | None = None
 
 
 class RetireRelation(Command):
     id: str
     if_version: int | None = None
+    reason: str | None = None
+
+
+# Statements
+
+
+class MeetEntity(Command):
+    """The entity of that name: `found`, as it was read; else one of its owner and domain that was named since; else,
+    where it is `shared`, one of the organization's; else a new one. What else is given is said of it."""
+
+    entity: NameEntity
+    found: str | None = None
+    shared: bool = True
+
+
+class Curate(Command):
+    """What a statement of MemQL writes: steps in their order, each of which sees what those before it did. All of them
+    happen, or nothing. An id `@n` stands for what the step of that number, from 0 on, made or met.
+
+    The same statement with the same `parameters`, as text, is the same request, whatever it reads. It was decided on
+    what was read at the position `read_at`, when `last_dense` was the last version: if one of those in `read` has
+    changed since, it is refused."""
+
+    statement: str
+    parameters: str = ""
+    read_at: int = Field(exclude=True)
+    last_dense: int = Field(exclude=True)
+    read: tuple[str, ...] = Field(exclude=True)
+    steps: tuple[Command, ...] = Field(exclude=True)
 
 
 # The catalog

@@ -99,6 +99,12 @@ class _Group:
     def keyed(self, scope: str, key: str) -> int:
         return self.index.keyed(scope, key)
 
+    def since(self, dense: int, kind: str) -> list[ItemState]:
+        code = next((code for code, name in self.index.names().items() if name == kind), 0)
+        found = self.index.db.execute("SELECT dense FROM items WHERE dense > ? AND kind = ?", (dense, code)).fetchall()
+        newest = self.index.items(number for (number,) in found).values()
+        return [item for item in newest if not item.retired]
+
     def sealed(self, position: int) -> Sealed:
         """The record at that position, from this group or from the journal."""
         if position > self.journal.position:
@@ -253,12 +259,7 @@ class Committer:
         if self._refuses:
             _refuse(waiting, self._refuses)
             return ()
-        at = max(self._clock.now(), self._journal.at + 1)
-        last_dense, last_row = self._columns.count - 1, self._adjacency.count - 1
-        group = _Group(
-            self._journal, self._index, self._adjacency, self._clock, self._limits, self.catalog, at,
-            last_dense + 1, last_row + 1,
-        )  # fmt: skip
+        group = self._group()
         self._journal.begin()
         taken = 0
         for one in waiting:
@@ -271,6 +272,24 @@ class Committer:
             return waiting[taken:]
         self._append(group, waiting[:taken])
         return waiting[taken:]
+
+    def _group(self) -> _Group:
+        """The tenant as the next record finds it."""
+        at = max(self._clock.now(), self._journal.at + 1)
+        return _Group(
+            self._journal, self._index, self._adjacency, self._clock, self._limits, self.catalog, at,
+            self._columns.count, self._adjacency.count,
+        )  # fmt: skip
+
+    def considered(self, asked: Asked) -> Decision | Refusal:
+        """What the command would lead to now. Writes nothing."""
+        with self._turn:
+            return decide(self._group(), asked)
+
+    def before(self, asked: Asked) -> Record | Refusal | None:
+        """What the same request led to when it was made before, under the same key."""
+        with self._turn:
+            return _before(self._group(), asked)
 
     def _append(self, group: _Group, taken: Sequence[Waiting]) -> None:
         if self._journal.append(group.batch) is not Outcome.ACKNOWLEDGED:
@@ -319,19 +338,12 @@ def _resolve(answered: Sequence[Waiting]) -> None:
 def _answer(group: _Group, asked: Asked) -> Receipt | Refusal:
     """Decides one command on the group, and adds its record to it. What was so already makes no record, unless it came
     with a key: then the answer is to stay the same, whatever happens until it is asked again."""
-    key = request = b""
-    if asked.key is not None:
-        if not asked.key or len(asked.key) > MAX_KEY:
-            return invalid("BAD_KEY", f"an idempotency key has 1 to {MAX_KEY} characters", "idempotency_key")
-        key, request = _digests(asked)
-        if before := group.index.asked(key):
-            if before[0] != request:
-                message = "this idempotency key was used for something else"
-                return conflict("KEY_REUSED", message, "idempotency_key", "use a new key for a new request")
-            record = group.record(before[1])
-            if record.key != key:
-                raise JournalFailed(f"the index leads from a key to another record, {record.position}")
-            return Receipt(record.position, record.at, record.ids, repeated=True)
+    before = _before(group, asked)
+    if isinstance(before, Refusal):
+        return before
+    if before is not None:
+        return Receipt(before.position, before.at, before.ids, repeated=True)
+    key, request = (b"", b"") if asked.key is None else _digests(asked)
     decision = decide(group, asked)
     if isinstance(decision, Refusal):
         return decision
@@ -340,6 +352,24 @@ def _answer(group: _Group, asked: Asked) -> Receipt | Refusal:
     record = _record(group, asked, decision, key, request)
     group.take(record)
     return Receipt(record.position, record.at, record.ids)
+
+
+def _before(group: _Group, asked: Asked) -> Record | Refusal | None:
+    """What the same request led to when it was made before, under the same key."""
+    if asked.key is None:
+        return None
+    if not asked.key or len(asked.key) > MAX_KEY:
+        return invalid("BAD_KEY", f"an idempotency key has 1 to {MAX_KEY} characters", "idempotency_key")
+    key, request = _digests(asked)
+    if (before := group.index.asked(key)) is None:
+        return None
+    if before[0] != request:
+        message = "this idempotency key was used for something else"
+        return conflict("KEY_REUSED", message, "idempotency_key", "use a new key for a new request")
+    record = group.record(before[1])
+    if record.key != key:
+        raise JournalFailed(f"the index leads from a key to another record, {record.position}")
+    return record
 
 
 def _record(group: _Group, asked: Asked, decision: Decision, key: bytes, request: bytes) -> Record:

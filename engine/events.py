@@ -94,6 +94,7 @@ class RelationRecorded:
     valid_to: int = FOREVER
     read_version: int = 0
     properties: Mapping[str, Value] = field(default_factory=dict)
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -103,6 +104,7 @@ class RelationRetired:
     id: str
     root: int
     row: int
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -161,6 +163,16 @@ class StateFolded:
 
 
 @dataclass(slots=True)
+class Curated:
+    """The record is of a statement, which read at the position `read` what it was decided on."""
+
+    tag: ClassVar[str] = "curated"
+
+    read: int
+    statement: str = ""
+
+
+@dataclass(slots=True)
 class LossAccepted:
     """A person went on although the disk had lost the records after `kept` up to `lost`, whose positions are never
     given again, and the content of some events in the records at `spoiled`."""
@@ -174,14 +186,14 @@ class LossAccepted:
 
 Event: TypeAlias = (
     ItemRecorded | ItemRetired | ItemErased | RelationRecorded | RelationRetired | KindDeclared | RelationKindDeclared
-    | PropertyDeclared | LabelDeclared | CatalogSet | StateFolded | LossAccepted
+    | PropertyDeclared | LabelDeclared | CatalogSet | StateFolded | Curated | LossAccepted
 )  # fmt: skip
 
 EVENTS: Mapping[str, type[Event]] = {
     event.tag: event
     for event in (
         ItemRecorded, ItemRetired, ItemErased, RelationRecorded, RelationRetired, KindDeclared, RelationKindDeclared,
-        PropertyDeclared, LabelDeclared, CatalogSet, StateFolded, LossAccepted,
+        PropertyDeclared, LabelDeclared, CatalogSet, StateFolded, Curated, LossAccepted,
     )
 }  # fmt: skip
 

@@ -93,3 +93,9 @@ class Limits(BaseModel):
     """Rows that one query may hold at once to sort, group or tell apart: some hundred megabytes."""
     search_rows: int = Field(1_000, ge=1)
     """Most that the LIMIT of one SEARCH may ask for: each candidate is scored by every signal."""
+
+    # What statements of MemQL write
+    curated_rows: int = Field(1_000, ge=1)
+    """Rows of the reading part of a statement that writes: a slip in a pattern should not retire a tenant's memory."""
+    curated_steps: int = Field(10_000, ge=1)
+    """Items and relations that one statement records, changes or retires: one record, decided while others wait."""

@@ -5,7 +5,7 @@ Events and entities are not embedded here: memories are made from events, and an
 
 import numpy as np
 
-from engine.commands import AddItem, Command, Embedding, NewItem, ReviseItem
+from engine.commands import AddItem, Command, Curate, Embedding, NewItem, ReviseItem
 from engine.embed import Embedder
 from engine.limits import Limits
 from memql.catalog import Catalog
@@ -16,18 +16,30 @@ _NOT_EMBEDDED = ("Event", "Entity", "Stream")
 
 
 def embedded(command: Command, catalog: Catalog, embedder: Embedder | None, limits: Limits) -> Command | Refusal:
-    """The command with the vector of its text, if it sets a text and brings no vector; or why there is none now."""
-    if embedder is None or not isinstance(command, NewItem | ReviseItem) or command.embedding is not None:
+    """The command with the vector of its text, if it sets a text and brings no vector; or why there is none now. Of a
+    statement each step, all embedded at once."""
+    if embedder is None:
         return command
-    text = _text(command, catalog)
-    # What cannot be written is refused for that reason, in the decision.
-    if not text.strip() or len(text) > limits.text_characters or text_misfit(text):
+    steps = command.steps if isinstance(command, Curate) else (command,)
+    texts = {place: text for place, step in enumerate(steps) if (text := _to_embed(step, catalog, limits))}
+    if not texts:
         return command
-    vectors = embedder.embed([text])
+    vectors = embedder.embed(list(texts.values()))
     if isinstance(vectors, Refusal):
         return vectors
-    made = Embedding(model=embedder.model, vector=vectors[0].astype(np.dtype("<f4")).tobytes())
-    return command.model_copy(update={"embedding": made})
+    whole = list(steps)
+    for place, vector in zip(texts, vectors, strict=True):
+        made = Embedding(model=embedder.model, vector=vector.astype(np.dtype("<f4")).tobytes())
+        whole[place] = whole[place].model_copy(update={"embedding": made})
+    return command.model_copy(update={"steps": tuple(whole)}) if isinstance(command, Curate) else whole[0]
+
+
+def _to_embed(command: Command, catalog: Catalog, limits: Limits) -> str:
+    """What is to be embedded of it. What cannot be written is refused for that reason, in the decision."""
+    if not isinstance(command, NewItem | ReviseItem) or command.embedding is not None:
+        return ""
+    text = _text(command, catalog)
+    return "" if not text.strip() or len(text) > limits.text_characters or text_misfit(text) else text
 
 
 def _text(command: NewItem | ReviseItem, catalog: Catalog) -> str:

@@ -57,7 +57,7 @@ class Damage:
     what: str
 
 
-_WRITTEN = ("labels", "properties", "reason", "description")
+_WRITTEN = ("labels", "properties", "reason", "description", "statement")
 """Fields that hold what people wrote: they lie in the frame, with the vector."""
 _CONTENT = frozenset({*_WRITTEN, "vector", "erased"})
 """Fields that are not structure; all others lie in the header."""
@@ -209,13 +209,13 @@ def split(frames: bytes) -> Iterator[tuple[bytes, bytes | None]]:
 
 
 def without(sealed: Sealed, root: int) -> Sealed:
-    """The same record with the frames of the item `root` erased, content and salt."""
+    """The same record with the frames of the item `root` erased, content and salt; and with the statement that it is
+    of, which may quote the item."""
     structures = orjson.loads(sealed.header)["events"]
     frames: list[bytes] = []
     for structure, (salt, content) in zip(structures, split(sealed.frames), strict=True):
-        if content is None or (
-            structure["t"] in ("item", "retired") and structure.get("root", structure["dense"]) == root
-        ):
+        mine = structure["t"] in ("item", "retired") and structure.get("root", structure["dense"]) == root
+        if content is None or mine or structure["t"] == "curated":
             frames.append(struct.pack("<I", _ERASED))
         else:
             frames += (struct.pack("<I", len(content)), salt, content)

@@ -15,6 +15,7 @@ from engine.clock import Clock
 from engine.columns import Columns, Scope
 from engine.commands import Asked, Command, Principal
 from engine.committer import Committer, Waiting
+from engine.decide import Decision
 from engine.embed import Embedder
 from engine.events import declared
 from engine.follower import Follower, Phase, Source, Status
@@ -148,6 +149,20 @@ class Tenant:
             return whole
         try:
             return self.committer.write(Asked(whole, by, key))
+        except UNREADABLE as error:
+            return self._damaged(error)
+
+    def considered(self, command: Command, by: Principal) -> Decision | Refusal:
+        """What the command would lead to now. Writes nothing, and embeds nothing."""
+        try:
+            return self.committer.considered(Asked(command, by))
+        except UNREADABLE as error:
+            return self._damaged(error)
+
+    def before(self, command: Command, by: Principal, key: str) -> Record | Refusal | None:
+        """The record of the same request, made before under that key."""
+        try:
+            return self.committer.before(Asked(command, by, key))
         except UNREADABLE as error:
             return self._damaged(error)
 

@@ -130,7 +130,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "compilations",
     ),
     "engine.lifecycle": ("noise", "entities", "gazetteer", "plan", "knowledge", "consolidation"),
-    "engine.decide": ("view", "checks", "declarations", "items", "streams", "relations"),
+    "engine.decide": ("view", "checks", "declarations", "items", "streams", "relations", "staged", "curation"),
     "server": (
         "settings",
         "telemetry",

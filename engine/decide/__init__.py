@@ -2,6 +2,8 @@
 
 from engine.commands import (
     Asked,
+    Command,
+    Curate,
     DeclareKind,
     DeclareLabel,
     DeclareProperty,
@@ -10,6 +12,7 @@ from engine.commands import (
     FoldState,
     NewItem,
     OpenStream,
+    Principal,
     RecordEvents,
     Relate,
     RetireItem,
@@ -19,7 +22,7 @@ from engine.commands import (
     SetCatalog,
     SupersedeItem,
 )
-from engine.decide import declarations, items, relations, streams
+from engine.decide import curation, declarations, items, relations, streams
 from engine.decide.view import Decision, ItemState, RelationState, View
 from memql.errors import Refusal
 
@@ -28,8 +31,13 @@ __all__ = ["Decision", "ItemState", "RelationState", "View", "decide"]
 
 def decide(view: View, asked: Asked) -> Decision | Refusal:
     """The one answer to a command, given what the tenant holds. Does nothing; only the committer acts."""
-    by = asked.by
-    match asked.command:
+    if isinstance(asked.command, Curate):
+        return curation.curate(view, asked.command, asked.by, _decided)
+    return _decided(view, asked.command, asked.by)
+
+
+def _decided(view: View, asked: Command, by: Principal) -> Decision | Refusal:
+    match asked:
         case RecordEvents() as command:
             return streams.record_events(view, command, by)
         case OpenStream() as command:
@@ -62,4 +70,4 @@ def decide(view: View, asked: Asked) -> Decision | Refusal:
             return declarations.set_catalog(view, command)
         case FoldState() as command:
             return declarations.fold_state(view, command, by)
-    raise AssertionError(f"{type(asked.command).__name__} has no decision")
+    raise AssertionError(f"{type(asked).__name__} has no decision")

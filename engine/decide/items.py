@@ -55,6 +55,8 @@ def new_item(view: View, command: NewItem, by: Principal) -> Decision | Refusal:
     labels = checks.labels(command.labels, "labels")
     valid_from, valid_to = checks.span(command.valid_from, command.valid_to, view.at, "")
     vector = checks.embedding(command.embedding, view.catalog.text_of(name, properties), "embedding")
+    if command.reason is not None:
+        checks.text(command.reason, "reason")
     if refusal := checks.refusal():
         return refusal
     if command.external_key and view.keyed(item_scope(name, owner), command.external_key):
@@ -67,7 +69,7 @@ def new_item(view: View, command: NewItem, by: Principal) -> Decision | Refusal:
     dense = view.next_dense
     item = ItemRecorded(
         view.mint(kind.prefix if kind else "item"), dense, dense, 1, 0, name, owner, command.domain,
-        valid_from, valid_to, labels=labels, properties=properties, vector=vector,
+        valid_from, valid_to, labels=labels, properties=properties, vector=vector, reason=command.reason or "",
     )  # fmt: skip
     found = _links(view, item, _all_links(command), by)
     if isinstance(found, Refusal):
@@ -149,7 +151,7 @@ def _links(
             RelationRecorded(
                 view.mint("rel"), row, row, 1, 0, kind.name, item.root, target.root, link.weight, valid_from, valid_to,
                 read_version=target.version if kind.name == "DERIVED_FROM" else 0,
-                properties={k: v for k, v in properties.items() if v is not None},
+                properties={k: v for k, v in properties.items() if v is not None}, reason=item.reason,
             )
         )  # fmt: skip
     return checks.refusal() or (relations, sources)
@@ -265,7 +267,9 @@ def supersede(view: View, command: SupersedeItem, by: Principal) -> Decision | R
     if old.root == new.root:
         return invalid("ITSELF", "an item cannot take its own place", "by", "to correct it, revise it")
     row = view.next_row
-    relation = RelationRecorded(view.mint("rel"), row, row, 1, 0, "SUPERSEDES", new.root, old.root, 1.0, view.at)
+    relation = RelationRecorded(
+        view.mint("rel"), row, row, 1, 0, "SUPERSEDES", new.root, old.root, 1.0, view.at, reason=command.reason or ""
+    )
     return _ended(view, old, command.reason, new.root, relation)
 
 

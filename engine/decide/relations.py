@@ -16,6 +16,8 @@ def relate(view: View, command: Relate, by: Principal) -> Decision | Refusal:
     valid_from, valid_to = checks.span(command.valid_from, command.valid_to, view.at, "")
     declared = kind.properties if kind else {}
     properties = checks.properties(command.kind, declared, command.properties, "properties.")
+    if command.reason is not None:
+        checks.text(command.reason, "reason")
     refusal = checks.refusal()
     if refusal or kind is None:
         assert refusal, "an unknown kind is a problem found"
@@ -32,7 +34,7 @@ def relate(view: View, command: Relate, by: Principal) -> Decision | Refusal:
     relation = RelationRecorded(
         view.mint("rel"), row, row, 1, 0, kind.name, source.root, target.root, command.weight, valid_from, valid_to,
         read_version=target.version if kind.name == "DERIVED_FROM" else 0,
-        properties={k: v for k, v in properties.items() if v is not None},
+        properties={k: v for k, v in properties.items() if v is not None}, reason=command.reason or "",
     )  # fmt: skip
     return Decision((relation,), (relation.id,))
 
@@ -90,13 +92,15 @@ def revise(view: View, command: ReviseRelation, by: Principal) -> Decision | Ref
     declared = view.catalog.relations[old.kind].properties if old.kind in view.catalog.relations else {}
     changed = checks.properties(old.kind, declared, command.set, "set.")
     properties = {k: v for k, v in {**old.properties, **changed}.items() if v is not None}
+    if command.reason is not None:
+        checks.text(command.reason, "reason")
     if refusal := checks.refusal():
         return refusal
     if (weight, span, properties) == (old.weight, (old.valid_from, old.valid_to), old.properties):
         return invalid("NOTHING_TO_CHANGE", "this is what the relation says already", "", "change something")
     version = RelationRecorded(
         old.id, old.root, view.next_row, old.version + 1, old.row, old.kind, old.source, old.target, weight, *span,
-        read_version=old.read_version, properties=properties,
+        read_version=old.read_version, properties=properties, reason=command.reason or "",
     )  # fmt: skip
     return Decision((version,), (old.id,))
 
@@ -105,4 +109,7 @@ def retire(view: View, command: RetireRelation, by: Principal) -> Decision | Ref
     old = _held(view, command.id, by, command.if_version)
     if isinstance(old, Refusal):
         return old
-    return Decision((RelationRetired(old.id, old.root, old.row),), (old.id,))
+    checks = Checks(view.catalog, view.limits)
+    if command.reason is not None:
+        checks.text(command.reason, "reason")
+    return checks.refusal() or Decision((RelationRetired(old.id, old.root, old.row, command.reason or ""),), (old.id,))

@@ -88,6 +88,10 @@ class View(Protocol):
         """The root of what has that external key in that scope, or 0."""
         ...
 
+    def since(self, dense: int, kind: str) -> list[ItemState]:
+        """The items of that kind, not retired, whose newest version was recorded behind that dense id."""
+        ...
+
     def vector(self, item: ItemState) -> Vector | None: ...
 
     def positions(self, root: int) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from engine.commands import (
     AddItem,
     AddTask,
     Command,
+    Curate,
     DeclareKind,
     DeclareProperty,
     DeclareRelationKind,
@@ -19,6 +20,7 @@ from engine.commands import (
     EventInput,
     FoldState,
     Link,
+    MeetEntity,
     NameEntity,
     Principal,
     PropertyInput,
@@ -85,6 +87,8 @@ class World:
                 for n in range(1 + b % 3)
             )
             return RecordEvents(stream=f"s{b % 2}", domain=DOMAINS[a % 3], events=events)
+        if what < 27:
+            return self._curate(text, a, b, item, other)
         if what < 40:
             bounded = a % 4 == 0
             return Remember(
@@ -127,6 +131,24 @@ class World:
             return AddItem(kind="Paper", properties={"title": text, "year": b})
         properties = (PropertyInput(name="title", type="string"), PropertyInput(name="year", type="integer"))
         return DeclareKind(name="Paper", text="title", properties=properties)
+
+    def _curate(self, text: str, a: int, b: int, item: str, other: str) -> Curate:
+        """A statement of several steps, which are about each other."""
+        entity = NameEntity(name=_word(a), domain=DOMAINS[b % 3], category=_word(b) if b % 2 else None)
+        relation = self.relations[a % len(self.relations)] if self.relations and a % 2 else "@2"
+        steps: list[Command] = [
+            MeetEntity(entity=entity, found=other if other.startswith("ent_") else None),
+            Remember(text=text, embedding=_vector(a, b), reason=text,
+                     links=(Link(kind="DERIVED_FROM", target=other),) if b % 2 else ()),
+            Relate(source="@1", kind=KINDS[b % len(KINDS)], target="@0", reason=text),
+            ReviseItem(id="@1", set={"importance": (b % 11) / 10}, reason=text),
+            MeetEntity(entity=entity.model_copy(update={"aliases": (_word(a + 1),)})),
+            ReviseRelation(id=relation, weight=(b % 100) / 100),
+            Relate(source=item, kind=KINDS[a % len(KINDS)], target="@1"),
+            SupersedeItem(id=item, by="@1") if a % 5 else RetireItem(id="@1"),
+            RetireRelation(id=relation),
+        ]  # fmt: skip
+        return Curate(statement=text, read_at=0, last_dense=0, read=(), steps=tuple(steps[: 3 + a % 7]))
 
 
 def _word(n: int) -> str:
