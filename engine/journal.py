@@ -169,6 +169,13 @@ class Journal:
             rows.close()
         return found
 
+    def forgets_since(self, position: int) -> bool:
+        """Whether something was erased, or a loss accepted, behind that position: what was known there is not all known
+        any more. Headers hold no text of anybody's."""
+        found = "SELECT 1 FROM records WHERE position > ? AND (instr(header, ?) OR instr(header, ?)) LIMIT 1"
+        with self.reading() as db:
+            return db.execute(found, (position, b'"t":"erased"', b'"t":"loss"')).fetchone() is not None
+
     def position_at(self, at: int) -> int:
         """The last position recorded at or before that time (0: none)."""
         low, high = 0, self.position

@@ -91,6 +91,16 @@ class Limits(BaseModel):
     """Rows that all scans, expansions and unwindings of one query may make: some seconds of work."""
     query_rows_held: int = Field(1_000_000, ge=1)
     """Rows that one query may hold at once to sort, group or tell apart: some hundred megabytes."""
+    live_queries: int = Field(1_000, ge=1)
+    """Subscriptions to live queries of one tenant: each different one is asked again when what it reads changes."""
+    live_rows: int = Field(2_000, ge=1)
+    """Rows of a live query: they are kept in memory, compared at each change, and shown to somebody."""
+    live_deltas: int = Field(64, ge=1)
+    """Deltas that wait for one subscriber; who is further behind is told where to resume."""
+    live_gather_ms: int = Field(200, ge=0)
+    """Least time between two answers of a live query: what is shown to people need not be faster."""
+    live_resume: int = Field(50_000, ge=0)
+    """Records since a cursor, up to which a live query is resumed by what has changed; beyond, by all its rows."""
     search_rows: int = Field(1_000, ge=1)
     """Most that the LIMIT of one SEARCH may ask for: each candidate is scored by every signal."""
 

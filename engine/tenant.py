@@ -2,11 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import structlog
 
@@ -18,17 +18,21 @@ from engine.committer import Committer, Waiting
 from engine.decide import Decision
 from engine.embed import Embedder
 from engine.events import declared
+from engine.execute import compiled_for
+from engine.feed import Feed
 from engine.follower import Follower, Phase, Source, Status
 from engine.graph import Graph
 from engine.index import Index
 from engine.journal import UNREADABLE, Journal, JournalFailed
 from engine.lifecycle.consolidation import Consolidation
 from engine.limits import Limits
+from engine.live import LiveQueries
 from engine.meaning import embedded
 from engine.reader import Reader
 from engine.records import Receipt, Record, unseal
 from engine.recovery import Damaged, open_journal, rebuild_index
 from engine.salvage import SUSPECT
+from engine.subscription import Cursor, Told
 from engine.texts import Texts
 from engine.vectors import Vectors
 from memql.catalog import Catalog
@@ -74,6 +78,8 @@ class Tenant:
         self.vectors = Vectors(directory, tenant=uid, limits=limits)
         self.texts = Texts(directory, tenant=uid, limits=limits)
         self._source = Source(journal, limits)
+        self._feed = Feed(journal, self._source, limits)
+        self.live_queries = LiveQueries(self, journal, self._feed, clock, limits)
         follow = partial(Follower, journal=journal, source=self._source, clock=clock, limits=limits)
         self._followers: dict[Store, Follower] = {
             "graph": follow(self.graph, gather_ms=limits.graph_gather_ms, keeps_erased=lambda: self.graph.stale_bytes),
@@ -124,6 +130,7 @@ class Tenant:
             follower.notify()
         if self._consolidation:
             self._consolidation.notify(records)
+        self._feed.tell(records)
         with self._told_of:
             self._told_of.notify_all()
 
@@ -315,6 +322,39 @@ class Tenant:
         """The last position recorded at or before that time, in microseconds."""
         return self.journal.position_at(at)
 
+    # As it changes
+
+    async def feed(self, after: int | None = None) -> AsyncGenerator[Record | Refusal, None]:
+        """The records behind that position, or those to come, in order, until the tenant closes. The content of what
+        was erased is in none of them. A refusal is the last."""
+        position = self._feed.position if after is None else after
+        while await self._feed.more(position):
+            try:
+                records = await asyncio.to_thread(self._feed.behind, position)
+            except UNREADABLE as error:
+                if not self._feed.closed:
+                    yield self._damaged(error)
+                return
+            for record in records:
+                yield record
+                position = record.position
+
+    async def live(
+        self, text: str, params: Mapping[str, Any], by: Principal, *, after: Cursor | None = None
+    ) -> AsyncGenerator[Told, None]:
+        """The rows of a LIVE query, and from then on what is different; or what is different since a cursor. The last
+        that is told is a refusal, or where to resume."""
+        await asyncio.to_thread(compiled_for, text, self.catalog)
+        subscriber = self.live_queries.subscribe(text, params, by, after)
+        if isinstance(subscriber, Refusal):
+            yield subscriber
+            return
+        try:
+            while (told := await subscriber.next()) is not None:
+                yield told
+        finally:
+            self.live_queries.leave(subscriber)
+
     # Upkeep
 
     def statuses(self) -> list[Status]:
@@ -333,6 +373,8 @@ class Tenant:
         return all(follower.wait(position, seconds) for follower in self._followers.values())
 
     def close(self) -> None:
+        self._feed.close()
+        self.live_queries.close()
         if self._consolidation:
             self._consolidation.close()
         self._writer.shutdown()

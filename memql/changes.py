@@ -30,11 +30,11 @@ class End:
 @dataclass(frozen=True, slots=True)
 class ItemChange:
     """An item began, ended, or has a new version. `changed` names what that says otherwise; None: it may be seen
-    otherwise than before. `labels` are those before and after."""
+    otherwise than before. `labels` are those before and after; None: not known."""
 
     item: End
     id: str
-    labels: frozenset[str] = frozenset()
+    labels: frozenset[str] | None = None
     begins: bool = False
     changed: frozenset[str] | None = None
 
@@ -85,7 +85,8 @@ class Site:
     def meets(self, change: ItemChange) -> bool:
         if self.kinds is not None and change.item.kind not in self.kinds:
             return False
-        if self.labels is not None and change.item.kind not in self.labels and not self.labels & change.labels:
+        known = {change.item.kind, *(change.labels or ())}
+        if self.labels is not None and change.labels is not None and not self.labels & known:
             return False
         if self.named is not None:
             return change.id in self.named

@@ -26,6 +26,7 @@ from engine.reader import Reader
 from memql import plan
 from memql.bind import Condition
 from memql.bound import Expression
+from memql.catalog import Catalog
 from memql.compiled import Compiled, too_deep
 from memql.errors import Reason, Refusal
 from memql.evaluate import Evaluator, Failed
@@ -43,6 +44,7 @@ __all__ = [
     "Column",
     "PathState",
     "Rows",
+    "compiled_for",
     "execute",
     "json_row",
     "json_rows",
@@ -55,6 +57,11 @@ __all__ = [
 T = TypeVar("T")
 
 _COMPILATIONS = Compilations()
+
+
+def compiled_for(text: str, catalog: Catalog) -> Compiled | Refusal:
+    """The query as it is run in a tenant with that catalog, compiled once."""
+    return _COMPILATIONS.compiled(text, catalog)
 
 
 def run(
@@ -79,19 +86,23 @@ def run_for(
     *,
     at_least: int = 0,
     consolidated: bool = False,
+    then: tuple[int, int] | None = None,
 ) -> T | Refusal:
-    """What `gather` makes of the answer while its reader is at hand. Blocks the calling thread."""
-    compiled = _COMPILATIONS.compiled(text, tenant.catalog)
+    """What `gather` makes of the answer while its reader is at hand; `then` is the position and the time in
+    microseconds at which it was asked, where that is not now. Blocks the calling thread."""
+    compiled = compiled_for(text, tenant.catalog)
     if isinstance(compiled, Refusal):
         return compiled
-    now = tenant.clock.now()
+    now = then[1] if then else tenant.clock.now()
     times = _times(compiled, params, now)
     if isinstance(times, Refusal):
         return times
     as_of, valid_at = times
 
     def ask(reader: Reader) -> T | Refusal:
-        rows = execute(reader, compiled, params, now=now, clock=tenant.clock)
+        # Who waited for a position asks when it was there, or what was just written would not be true yet.
+        asked_at = now if valid_at is not None or reader.scope.valid_at is None else reader.scope.valid_at
+        rows = execute(reader, compiled, params, now=asked_at, clock=tenant.clock)
         return rows if isinstance(rows, Refusal) else gather(reader, rows)
 
     return tenant.read_now(
@@ -99,8 +110,8 @@ def run_for(
         by,
         needs=compiled.needs,
         at_least=at_least,
-        as_of=None if as_of is None else tenant.position_at(as_of),
-        valid_at="now" if valid_at is None else valid_at,
+        as_of=(then[0] if then else None) if as_of is None else tenant.position_at(as_of),
+        valid_at=(then[1] if then else "now") if valid_at is None else valid_at,
         consolidated=consolidated,
     )
 
@@ -166,7 +177,7 @@ def execute(
     if prefix == "profile":
         costs = {key: (cost.rows, cost.seconds) for key, cost in running.costs.items()}
         text, profile = explained(compiled, "", costs), profile_of(compiled.plan, costs)
-    return Rows(columns, rows, reader.position, (*warnings, *running.notices), text, profile)
+    return Rows(columns, rows, reader.position, (*warnings, *running.notices), text, profile, now)
 
 
 def qualifying(

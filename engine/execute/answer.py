@@ -29,7 +29,8 @@ class PathState:
 @dataclass(frozen=True, slots=True)
 class Rows:
     """The answer to a query: a node is an `ItemState`, a relation a `RelationState`, a path a `PathState`; anything
-    else is a value. `plan_text` is there for EXPLAIN and PROFILE, `profile` for PROFILE."""
+    else is a value. `plan_text` is there for EXPLAIN and PROFILE, `profile` for PROFILE; `at` is when it was asked, in
+    microseconds."""
 
     columns: tuple[Column, ...]
     rows: list[tuple[Any, ...]]
@@ -37,6 +38,7 @@ class Rows:
     notices: tuple[str, ...] = ()
     plan_text: str = ""
     profile: tuple[Mapping[str, Any], ...] = field(default=())
+    at: int = 0
 
 
 def handed_out(datum: Datum) -> Any:
