@@ -17,6 +17,7 @@ from engine.embed import Embedder
 from engine.graph import Graph
 from engine.index import Index
 from engine.limits import Limits
+from engine.named import Named
 from engine.texts import Texts
 from engine.vectors import Vectors
 from memql.catalog import Catalog
@@ -41,6 +42,7 @@ class Reader:
     graph: Graph
     vectors: Vectors
     texts: Texts
+    named: Named
     catalog: Catalog
     limits: Limits
     overdue: Callable[[], bool]
@@ -177,6 +179,10 @@ class Reader:
 
     def late(self) -> Refusal:
         return late(self.limits)
+
+    def given_up(self) -> Refusal | None:
+        """Why to stop, once the read has taken too long."""
+        return self.late() if self.overdue() else None
 
     def state(self, root: int) -> Mapping[str, float]:
         """The derived figures of an item, as they are now: they are not versioned."""

@@ -28,6 +28,7 @@ from engine.lifecycle.consolidation import Consolidation
 from engine.limits import Limits
 from engine.live import LiveQueries
 from engine.meaning import embedded
+from engine.named import Named
 from engine.reader import Reader
 from engine.records import Receipt, Record, unseal
 from engine.recovery import Damaged, open_journal, rebuild_index
@@ -77,6 +78,7 @@ class Tenant:
         self.graph = Graph(directory, tenant=uid, engine=engine, limits=limits, ids=self._ids)
         self.vectors = Vectors(directory, tenant=uid, limits=limits)
         self.texts = Texts(directory, tenant=uid, limits=limits)
+        self.named = Named(limits)
         self._source = Source(journal, limits)
         self._feed = Feed(journal, self._source, limits)
         self.live_queries = LiveQueries(self, journal, self._feed, clock, limits)
@@ -265,7 +267,7 @@ class Tenant:
 
     def _reader(self, scope: Scope, index: Index, began: float) -> Reader:
         return Reader(
-            scope, index, self.adjacency, self.graph, self.vectors, self.texts, self.catalog, self.limits,
+            scope, index, self.adjacency, self.graph, self.vectors, self.texts, self.named, self.catalog, self.limits,
             lambda: self.clock.monotonic() - began > self.limits.read_ms / 1000, self.embedder,
         )  # fmt: skip
 

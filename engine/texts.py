@@ -94,6 +94,17 @@ def _analyzer(*left_out: str) -> TextAnalyzer:
 _words, _content_words = _analyzer(), _analyzer(*FUNCTION_WORDS)
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a text as it is indexed."""
+    return _words.analyze(text if text.isascii() else unicodedata.normalize("NFC", text))
+
+
+def query_words(text: str) -> Counter[str]:
+    """The words that a query asks for, and how often: without function words, unless it has no others."""
+    composed = unicodedata.normalize("NFC", text)
+    return Counter(_content_words.analyze(composed) or _words.analyze(composed))
+
+
 def searchable(catalog: Catalog, item: ItemRecorded) -> str:
     """The text by which the item is found; composed, or a letter and its accent would be two words."""
     properties = item.properties
@@ -325,8 +336,7 @@ def _add(writer: IndexWriter, dense: int, root: int, text: str) -> None:
 
 def _query(searcher: Searcher, text: str) -> Query | None:
     """Any of the text's words; without function words, unless it has no others. None where no document has any."""
-    composed = unicodedata.normalize("NFC", text)
-    counted = Counter(_content_words.analyze(composed) or _words.analyze(composed))
+    counted = query_words(text)
     known = [(searcher.doc_freq("text", word), word) for word in counted]
     words = sorted(pair for pair in known if pair[0])[:QUERY_WORDS]
     branches = [Query.boost_query(Query.term_query(_schema, "text", word, "freq"), counted[word]) for _, word in words]

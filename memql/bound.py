@@ -253,9 +253,21 @@ class Unwind:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    how: Literal["meaning", "words"]
+    """`on`: the properties whose words are meant; None: the text of each kind. `within`: how many hops away is near."""
+
+    how: Literal["meaning", "words", "graph"]
     to: Expression
     weight: Expression | None
+    on: tuple[str, ...] | None = None
+    within: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """How ways become one score. `option` is `k` of rrf, and `normalize` of linear."""
+
+    how: Literal["zsum", "rrf", "linear"] = "zsum"
+    option: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +277,7 @@ class Search:
     variable: Variable
     bound: bool
     ways: tuple[Way, ...]
+    fusion: Fusion
     conditions: tuple[Expression, ...]
     limit: Expression | None
     score: Variable

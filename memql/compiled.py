@@ -1,6 +1,6 @@
 """Text → plan: all stations that need no store, one after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -16,6 +16,8 @@ from memql.rules import RULES, improved
 Store: TypeAlias = Literal["graph", "vectors", "texts"]
 
 
+_SEARCHED: Mapping[str, Store] = {"meaning": "vectors", "words": "texts"}
+"""The stores that ways of a search look into. What is near in the graph is known without one."""
 _OF_VECTORS = frozenset({"similarity"})
 """Functions that look at vectors."""
 
@@ -53,7 +55,7 @@ class Compiled:
         stores: set[Store] = set()
         for operator in plan.walked(self.plan):
             if isinstance(operator, plan.Search):
-                stores |= {"vectors" if way.how == "meaning" else "texts" for way in operator.ways}
+                stores |= {_SEARCHED[way.how] for way in operator.ways if way.how in _SEARCHED}
             for expression in plan.expressions(operator):
                 if any(
                     isinstance(part, bound.Call) and part.function in _OF_VECTORS for part in walking.walked(expression)

@@ -9,7 +9,7 @@ from memql.bound import Expression, Variable
 from memql.compiled import Compiled
 from memql.footprint import footprint
 from memql.plan import Operator
-from memql.printer import labels_text, member, printed, text
+from memql.printer import WAYS, labels_text, member, printed, text
 from memql.values import iso, micros
 from memql.waking import wakes
 
@@ -38,7 +38,7 @@ def plan_text(operator: Operator) -> str:
 
 def _lines(operator: Operator, depth: int, costs: Costs | None) -> Iterator[str]:
     name, detail = described(operator)
-    line = f"{'  ' * depth}{name}{f' {detail}' if detail else ''}"
+    line = f"{'  ' * depth}{name}{f' {detail}' if detail else ''}{_post_filter(operator)}"
     if costs is not None:
         rows, seconds = costs.get(id(operator), (0, 0.0))
         own = seconds - sum(costs.get(id(each), (0, 0.0))[1] for _, each in plan.inputs(operator))
@@ -47,12 +47,32 @@ def _lines(operator: Operator, depth: int, costs: Costs | None) -> Iterator[str]
     for place, below in plan.inputs(operator):
         if isinstance(below, plan.Unit):
             continue
-        label = {"among": "among", "inner": "each row"}.get(place)
+        label = {"among": "pre-filter", "beside": "pre-filter of each row", "inner": "each row"}.get(place)
         if label:
             yield f"{'  ' * (depth + 1)}{label}:"
             yield from _lines(below, depth + 2, costs)
         else:
             yield from _lines(below, depth + 1, costs)
+
+
+def _post_filter(operator: Operator) -> str:
+    """Says that it chooses among what a search has left, where it does."""
+    match operator:
+        case plan.Filter():
+            after = _searched(operator.source)
+        case plan.Expand():
+            after = _searched(operator.source) & {operator.origin, operator.end}
+        case _:
+            return ""
+    names = [label(each) for each in sorted(after, key=lambda each: each.number)]
+    return f" (post-filter of {', '.join(names)})" if names else ""
+
+
+def _searched(operator: Operator) -> set[Variable]:
+    """What searches beneath have bound."""
+    found = {operator.variable} if isinstance(operator, plan.Search) else set()
+    below = (each for place, each in plan.inputs(operator) if place == "source")
+    return found.union(*map(_searched, below))
 
 
 def profile_of(operator: Operator, costs: Costs) -> tuple[Mapping[str, Any], ...]:
@@ -143,14 +163,19 @@ def _expand(expand: plan.Expand) -> str:
 
 
 def _search(search: plan.Search) -> str:
-    words = {"meaning": "similar to", "words": "matches"}
-    ways = []
-    for way in search.ways:
-        weight = f" weight {shown(way.weight)}" if way.weight is not None else ""
-        ways.append(f"{words[way.how]} {shown(way.to)}{weight}")
     limit = shown(search.limit) if search.limit is not None else "10"
     what = "rank" if search.ranks else "find"
-    return f"{what} {label(search.variable)} {', '.join(ways)} limit {limit}"
+    fusion = search.fusion
+    fused = f" fuse {fusion.how}" if fusion != bound.Fusion() else ""
+    fused += f" {shown(fusion.option)}" if fusion.option is not None else ""
+    return f"{what} {label(search.variable)} {', '.join(map(_way, search.ways))}{fused} limit {limit}"
+
+
+def _way(way: bound.Way) -> str:
+    line = f"{WAYS[way.how].lower()} {shown(way.to)}"
+    line += f" on {', '.join(map(member, way.on))}" if way.on is not None else ""
+    line += f" within {shown(way.within)}" if way.within is not None else ""
+    return line + (f" weight {shown(way.weight)}" if way.weight is not None else "")
 
 
 def _item(variable: Variable, expression: Expression) -> str:

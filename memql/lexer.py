@@ -22,12 +22,12 @@ HARD = frozenset(
 """No variable may be called so without backquotes; properties, labels and keys of maps may."""
 VERBS = frozenset("REMEMBER CORRECT SUPERSEDE LINK FORGET SET FROM BECAUSE VALID TO".split())
 """Words of what writes. Where one is no verb it is a name, also bare: people call things `link`, `from` and `to`."""
-FOREIGN = frozenset("CREATE MERGE ON DELETE DETACH REMOVE FOREACH FIELDTERMINATOR PROCEDURE YIELD LOAD_CSV".split())
+FOREIGN = frozenset("CREATE MERGE DELETE DETACH REMOVE FOREACH FIELDTERMINATOR PROCEDURE YIELD LOAD_CSV".split())
 """Words of Cypher that are only read so that they can be refused: nobody is to be led to them."""
 SOFT = (
     frozenset(
-        "EXPLAIN PROFILE LIVE ALL SKIP OFFSET LIMIT ASC DESC SEARCH MATCHES WEIGHT FUSE SCORE EXISTS COUNT COLLECT "
-        "CALL".split()
+        "EXPLAIN PROFILE LIVE ALL SKIP OFFSET LIMIT ASC DESC SEARCH MATCHES NEAR ON WITHIN WEIGHT FUSE SCORE "
+        "EXISTS COUNT COLLECT CALL".split()
     )
     | VERBS
     | FOREIGN - {"LOAD_CSV"}

@@ -3,6 +3,7 @@
 It is not fast, and nothing in it is clever: it is what every better plan must agree with.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from memql import bound, plan, walking
@@ -186,14 +187,27 @@ def _answer(part: bound.Subpattern | bound.Subquery) -> Variable:
 
 
 def _search(source: Operator, clause: bound.Search) -> Operator:
+    """A condition that asks about other variables too is asked for each row, of what the others leave."""
+    variable = clause.variable
+    among = beside = None
+    ways = []
+    for way in clause.ways:
+        source, to = _asked(source, way.to)
+        ways.append(replace(way, to=to))
     if clause.bound:
         source = filtered(source, clause.conditions)
-        among = None
     else:
-        among = filtered(plan.Scan(plan.Unit(), clause.variable), clause.conditions)
+        own = tuple(each for each in clause.conditions if walking.variables(each) <= {variable})
+        among = filtered(plan.Scan(plan.Unit(), variable), own)
+        others = tuple(each for each in clause.conditions if not walking.variables(each) <= {variable})
+        if others:
+            handed = {variable}.union(*map(walking.variables, others))
+            row = plan.Argument(tuple(sorted(handed, key=lambda each: each.number)))
+            beside = filtered(row, others)
     return plan.Search(
-        source, clause.variable, clause.bound, clause.ways, among, clause.limit, clause.score, clause.total
-    )
+        source, variable, clause.bound, tuple(ways), clause.fusion, among, beside, clause.limit, clause.score,
+        clause.total,
+    )  # fmt: skip
 
 
 def _project(source: Operator, clause: bound.Project) -> Operator:

@@ -36,8 +36,6 @@ INSTEAD = {
     "TRAIL": ("TRAIL", "leave it out: no relation is met twice within a MATCH anyway"),
     "WALK": ("WALK", "leave it out: no relation is met twice within a MATCH"),
     "ACYCLIC": ("ACYCLIC", "name the nodes, and compare them: WHERE a <> c"),
-    "NEAR": ("NEAR", "MATCH from the node first: SEARCH then ranks only what it reached"),
-    "ON": ("ON", "leave it out: each kind is searched by its text, an entity also by its aliases"),
     "HISTORY": ("WITH HISTORY", "ask AS OF each moment; GraphQL's `versions` lists all of them"),
     "DURING": ("VALID DURING", "compare the times: WHERE m.valid_from < $until AND (m.valid_to IS NULL OR …)"),
     "NULLS": ("NULLS", "leave it out, or ORDER BY x IS NULL, x"),

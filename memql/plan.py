@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias
 
 from memql.ast import Direction
-from memql.bound import Aggregated, Expression, Hop, PathOf, Sort, Typed, Variable, Way
+from memql.bound import Aggregated, Expression, Fusion, Hop, PathOf, Sort, Typed, Variable, Way
 
 
 class Operator:
@@ -116,13 +116,16 @@ class Apply(Operator):
 @dataclass(frozen=True, slots=True)
 class Search(Operator):
     """Each row with the items that fit best, best first, `limit` of them. `among`: the plan of the items that qualify,
-    before the search. Where `ranks`, the rows already have the item, and those are put in order and cut."""
+    before the search; `beside`: of a row with each of those, what else qualifies them for this row. Where `ranks`, the
+    rows already have the item: those that ask the same are put in order and cut together."""
 
     source: Operator
     variable: Variable
     ranks: bool
     ways: tuple[Way, ...]
+    fusion: Fusion
     among: Operator | None
+    beside: Operator | None
     limit: Expression | None
     score: Variable
     total: Variable | None
@@ -232,7 +235,9 @@ def _expressions(value: Any) -> Iterator[Expression]:
     elif isinstance(value, Sort):
         yield value.expression
     elif isinstance(value, Way):
-        yield value.to
+        yield from (each for each in (value.to, value.weight, value.within) if each is not None)
+    elif isinstance(value, Fusion):
+        yield from _expressions(value.option)
 
 
 def rebuilt(operator: Operator, by: Rule) -> Operator:

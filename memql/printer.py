@@ -13,6 +13,10 @@ _LEVELS = {"OR": 1, "XOR": 2, "AND": 3, "NOT": 4, "COMPARE": 5, "PREDICATE": 6, 
 """How closely an operator binds."""
 
 
+WAYS = {"meaning": "SIMILAR TO", "words": "MATCHES", "graph": "NEAR"}
+"""How each way of a search is written."""
+
+
 def printed(tree: ast.Statement | ast.Query | ast.Clause | ast.Expression) -> str:
     match tree:
         case ast.Statement():
@@ -99,15 +103,23 @@ def _projection(projection: ast.Projection) -> str:
 
 
 def _search(search: ast.Search) -> str:
-    ways = []
-    for way in search.ways:
-        weight = f" WEIGHT {_expression(way.weight, 0)}" if way.weight is not None else ""
-        ways.append(f"{'SIMILAR TO' if way.how == 'meaning' else 'MATCHES'} {_expression(way.to, 0)}{weight}")
+    ways = ", ".join(map(_way, search.ways))
     labels = f":{labels_text(search.labels)}" if search.labels is not None else ""
-    fuse = f" FUSE {name(search.fuse.name)}" if search.fuse else ""
+    fuse = _fuse(search.fuse) if search.fuse else ""
     limit = f" LIMIT {_expression(search.limit, 0)}" if search.limit is not None else ""
     score = f" SCORE AS {name(search.score.name)}" if search.score else ""
-    return f"SEARCH {name(search.variable.name)}{labels} {', '.join(ways)}{fuse}{_where(search.where)}{limit}{score}"
+    return f"SEARCH {name(search.variable.name)}{labels} {ways}{fuse}{_where(search.where)}{limit}{score}"
+
+
+def _way(way: ast.Way) -> str:
+    on = f" ON {', '.join(name(each.name) for each in way.on)}" if way.on else ""
+    within = f" WITHIN {_expression(way.within, 0)}" if way.within is not None else ""
+    weight = f" WEIGHT {_expression(way.weight, 0)}" if way.weight is not None else ""
+    return f"{WAYS[way.how]} {_expression(way.to, 0)}{on}{within}{weight}"
+
+
+def _fuse(fuse: ast.Fuse) -> str:
+    return f" FUSE {name(fuse.how.name)}" + (f" {_expression(fuse.options, 0)}" if fuse.options else "")
 
 
 # Verbs

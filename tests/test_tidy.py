@@ -75,7 +75,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "highlighting",
     ),
     "memql.rules": ("sayings", "beginnings", "conditions", "scans", "pages"),
-    "memql.bind": ("names", "expressions", "patterns", "foreign", "projections", "live", "searches", "clauses"),
+    "memql.bind": ("names", "expressions", "patterns", "foreign", "projections", "live", "searches", "postfilters", "clauses"),
     "engine": (
         "limits",
         "clock",
@@ -98,6 +98,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "graph",
         "vectors",
         "texts",
+        "named",
         "rank",
         "reader",
         "identities",
@@ -119,7 +120,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "engine.embed": ("layers", "minilm", "install", "remote"),
     "engine.graph": ("file", "gathered"),
-    "engine.search": ("times", "question"),
+    "engine.search": ("times", "question", "nearness", "ways", "meanings", "inquiry"),
     "engine.vectors": ("nearest", "table", "space"),
     "engine.execute": (
         "seen",
@@ -130,6 +131,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "scan",
         "expand",
         "rows",
+        "operands",
         "searching",
         "operators",
         "answer",

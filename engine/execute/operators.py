@@ -1,6 +1,7 @@
 """A plan as it runs: each operator draws batches from those beneath it, and nobody works ahead of who asks."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -55,8 +56,10 @@ def _batches(running: Running, operator: Operator, argument: Batch) -> Iterator[
             return aggregate(running, operator, below[0])
         case plan.Union():
             return union(running, operator, below)
-        case plan.Search(among=among):
-            return search_rows(running, operator, below[0], batches(running, among) if among else None)
+        case plan.Search(among=among, beside=beside):
+            kept = batches(running, among) if among else None
+            each = partial(batches, running, beside) if beside else None
+            return search_rows(running, operator, below[0], kept, each)
         case plan.Apply():
             return _apply(running, operator, below[0])
         case plan.Attempt():

@@ -72,6 +72,11 @@ class Running:
             message = f"more than {most:,} rows would be sorted or grouped at once"
             raise Stopped(too_much("query_rows_held", message, "filter before ORDER BY, DISTINCT or an aggregate"))
 
+    def notice(self, text: str) -> None:
+        """What did not go as one might expect, said once."""
+        if text not in self.notices:
+            self.notices.append(text)
+
     def meaning(self, expression: Expression) -> "Prepared":
         return Prepared(self, expression)
 

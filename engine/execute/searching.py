@@ -1,70 +1,99 @@
-"""Search: the items that fit best, best first, with what each signal had to say."""
+"""Search: the items that fit best, best first, with what each signal had to say.
 
-from collections.abc import Iterator, Sequence
+Rows that ask the same are answered by one search, and the texts of many rows are embedded in one call.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.columns import Mask, Numbers
 from engine.execute.batch import Batch, Column, Nodes, Values, denses, joined
+from engine.execute.operands import Operands, fusion_of
 from engine.execute.running import Running, too_much
 from engine.execute.seen import Stopped
-from engine.rank import Ranking
-from engine.search import Way, search
-from memql.bound import Expression, Variable
-from memql.errors import Problem, Reason, Refusal
+from engine.rank import CANDIDATES, Ranking
+from engine.search import Searches, Way
+from memql.bound import Variable
+from memql.errors import Refusal
 from memql.plan import Search
-from memql.world import Datum, Node
+from memql.world import Datum
 
 DEFAULT = 10
 """Rows of a SEARCH without LIMIT."""
+AT_ONCE = 128
+"""Rows whose texts are embedded together: a LIMIT further up should not have waited for thousands."""
+KEPT = 256
+"""Rankings kept for rows that ask the same: some ten megabytes."""
+
+Beside = Callable[[Batch], Iterator[Batch]]
+"""Of rows that have an item, those of which it qualifies for them."""
 
 
 def search_rows(
-    running: Running, operator: Search, batches: Iterator[Batch], among: Iterator[Batch] | None
+    running: Running, operator: Search, batches: Iterator[Batch], among: Iterator[Batch] | None, beside: Beside | None
 ) -> Iterator[Batch]:
-    limit = running.number(operator.limit, "LIMIT") if operator.limit is not None else DEFAULT
-    most = running.reader.limits.search_rows
-    if limit > most:
-        message = f"a SEARCH gives at most {most:,} rows"
-        raise Stopped(too_much("search_rows", message, "ask for fewer"))
+    asked = _Asked(running, operator)
     if operator.ranks:
-        yield from _ranked_rows(running, operator, list(batches), limit)
+        yield from _ranked_rows(asked, list(batches))
         return
     assert among is not None
     keep = _mask(running, [denses(batch.columns[operator.variable]) for batch in among])
-    weights = [1.0 if way.weight is None else _weight(running, way.weight) for way in operator.ways]
-    asked = [running.meaning(way.to) for way in operator.ways]
     for batch in batches:
-        values = [each.datums(batch) for each in asked]
-        for row in range(batch.size):
-            ranking = _searched(running, operator, [each[row] for each in values], weights, keep, limit)
-            found = ranking.denses[:limit]
-            running.count(len(found))
-            if len(found):
-                repeated = batch.take(np.full(len(found), row, np.int64))
-                yield repeated.plus({operator.variable: Nodes(found), **_scores(operator, ranking, len(found))})
+        for start in range(0, batch.size, AT_ONCE):
+            some = batch.take(np.arange(start, min(start + AT_ONCE, batch.size)))
+            yield from _found_rows(asked, some, keep, beside)
 
 
-def _ranked_rows(running: Running, operator: Search, batches: Sequence[Batch], limit: int) -> Iterator[Batch]:
-    """The rows there are, those of the best item first, of no more than `limit` items."""
+def _found_rows(asked: "_Asked", batch: Batch, keep: Mask, beside: Beside | None) -> Iterator[Batch]:
+    """Each row with what it finds."""
+    variable = asked.operator.variable
+    ways = asked.ways(batch)
+    for row in range(batch.size):
+        kept = keep if beside is None else _narrowed(asked.running, variable, batch, row, keep, beside)
+        ranking = asked.ranking(ways[row], kept, shared=beside is None)
+        found = ranking.denses[: asked.limit]
+        asked.running.count(len(found))
+        if len(found):
+            repeated = batch.take(np.full(len(found), row, np.int64))
+            yield repeated.plus({variable: Nodes(found), **_scores(asked.operator, ranking, len(found))})
+
+
+def _narrowed(running: Running, variable: Variable, batch: Batch, row: int, keep: Mask, beside: Beside) -> Mask:
+    """What qualifies for that row, of what qualifies for all."""
+    numbers = np.flatnonzero(keep)
+    running.count(len(numbers))
+    crossed = batch.take(np.full(len(numbers), row, np.int64)).plus({variable: Nodes(numbers)})
+    return _mask(running, [denses(each.columns[variable]) for each in beside(crossed)])
+
+
+def _ranked_rows(asked: "_Asked", batches: Sequence[Batch]) -> Iterator[Batch]:
+    """The rows there are. Those that ask the same are ranked together: those of the best item first, of no more items
+    than the limit says."""
     if not batches:
         return
     whole = joined(batches)
-    running.hold(whole.size)
-    numbers = denses(whole.columns[operator.variable])
-    weights = [1.0 if way.weight is None else _weight(running, way.weight) for way in operator.ways]
-    values = [running.constant(way.to) for way in operator.ways]
-    ranking = _searched(running, operator, values, weights, _mask(running, [numbers]), limit)
-    place = {dense: at for at, dense in enumerate(ranking.denses[:limit].tolist())}
-    rows = sorted(
-        (row for row, dense in enumerate(numbers.tolist()) if dense in place), key=lambda row: place[numbers[row]]
-    )
-    if rows:
-        chosen = np.array(rows, np.int64)
-        at = np.array([place[dense] for dense in numbers[chosen].tolist()], np.int64)
-        scores = {variable: column.take(at) for variable, column in _scores(operator, ranking, len(place)).items()}
-        yield whole.take(chosen).plus(scores)
+    asked.running.hold(whole.size)
+    numbers = denses(whole.columns[asked.operator.variable])
+    alike: dict[object, tuple[Sequence[Way], list[int]]] = {}
+    for row, ways in enumerate(asked.ways(whole)):
+        alike.setdefault(_key(ways), (ways, []))[1].append(row)
+    for ways, rows in alike.values():
+        chosen = whole.take(np.array(rows, np.int64))
+        yield from _ranked(asked, ways, chosen, numbers[rows])
+
+
+def _ranked(asked: "_Asked", ways: Sequence[Way], rows: Batch, numbers: Numbers) -> Iterator[Batch]:
+    ranking = asked.ranking(ways, _mask(asked.running, [numbers]), shared=False)
+    place = np.full(asked.running.reader.scope.count, asked.limit, np.int64)
+    best = ranking.denses[: asked.limit]
+    place[best] = np.arange(len(best))
+    places = place[numbers]
+    order = np.argsort(places, kind="stable")
+    order = order[places[order] < asked.limit]
+    if len(order):
+        scores = _scores(asked.operator, ranking, len(best))
+        yield rows.take(order).plus({variable: each.take(places[order]) for variable, each in scores.items()})
 
 
 def _mask(running: Running, numbers: Sequence[Numbers]) -> Mask:
@@ -74,60 +103,80 @@ def _mask(running: Running, numbers: Sequence[Numbers]) -> Mask:
     return mask
 
 
-def _searched(
-    running: Running, operator: Search, values: Sequence[Datum], weights: Sequence[float], keep: Mask, limit: int
-) -> Ranking:
-    ways = [
-        Way(way.how, _to(running, way.to, value), weight)
-        for way, value, weight in zip(operator.ways, values, weights, strict=True)
+class _Asked:
+    """What one SEARCH asks for: the same of every row, but for what its ways are given."""
+
+    def __init__(self, running: Running, operator: Search) -> None:
+        self.running = running
+        self.operator = operator
+        self.limit = running.number(operator.limit, "LIMIT") if operator.limit is not None else DEFAULT
+        most = running.reader.limits.search_rows
+        if self.limit > most:
+            message = f"a SEARCH gives at most {most:,} rows"
+            raise Stopped(too_much("search_rows", message, "ask for fewer"))
+        self._fusion = fusion_of(running, operator.fusion)
+        self._searches = Searches(running.reader)
+        self._operands = Operands(running, operator.ways, self._searches)
+        self._known: dict[object, Ranking] = {}
+
+    def ways(self, batch: Batch) -> list[Sequence[Way]]:
+        """What each row asks for."""
+        asked = self._operands.ways(batch)
+        different = {_key(ways): ways for ways in asked}
+        if refusal := self._searches.prepare(list(different.values()), self._fusion):
+            raise Stopped(refusal)
+        return asked
+
+    def ranking(self, ways: Sequence[Way], keep: Mask, *, shared: bool) -> Ranking:
+        """`shared`: all rows have the same filter, so that who asks the same is answered the same."""
+        key = _key(ways)
+        if shared and (known := self._known.get(key)) is not None:
+            return known
+        running = self.running
+        running.seen.check()
+        ranking = self._searches.search(ways, keep, most=max(self.limit, CANDIDATES), fusion=self._fusion)
+        if isinstance(ranking, Refusal):
+            raise Stopped(ranking)
+        running.count(len(ranking.denses))
+        for notice in ranking.notices:
+            running.notice(notice)
+        running.embedder = ranking.embedder
+        if shared:
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            self._known[key] = ranking
+        return ranking
+
+
+def _key(ways: Sequence[Way]) -> object:
+    """What tells apart what rows ask for: only what their ways are given differs."""
+    return tuple(way.to if isinstance(way.to, str) or way.to is None else way.to.tobytes() for way in ways)
+
+
+def _scores(operator: Search, ranking: Ranking, count: int) -> Mapping[Variable, Column]:
+    """The score of each hit: in all, its place, what each signal said of it raw (of several of one kind the most), and
+    every part of the total."""
+    raw = {"words": np.zeros(count), "meaning": np.zeros(count), "graph": np.zeros(count)}
+    met: set[str] = set()
+    for part in ranking.parts:
+        if part.name in raw:
+            own = part.raw[:count].astype(np.float64)
+            raw[part.name] = np.maximum(raw[part.name], own) if part.name in met else own
+            met.add(part.name)
+    parts = [
+        list(zip(*(each[:count].tolist() for each in (part.raw, part.rank, part.z, part.share)), strict=True))
+        for part in ranking.parts
     ]
-    running.seen.check()
-    ranking = search(running.reader, ways, keep, most=max(limit, 200))
-    if isinstance(ranking, Refusal):
-        raise Stopped(ranking)
-    for notice in ranking.notices:
-        if notice not in running.notices:
-            running.notices.append(notice)
-    running.embedder = ranking.embedder
-    return ranking
-
-
-def _to(running: Running, asked: Expression, value: Datum) -> str | NDArray[np.float32]:
-    match value:
-        case str():
-            return value
-        case Node():
-            return running.reader.catalog.text_of(value.kind, value.properties)
-        case list() if value and all(isinstance(each, int | float) and not isinstance(each, bool) for each in value):
-            return np.array(value, np.float32)
-    span = asked.span
-    message = "a search takes a text, a node or a vector as a list of numbers"
-    problem = Problem("Q213", message, f"line {span.line}, column {span.column}", "", span)
-    raise Stopped(Refusal(Reason.INVALID, (problem,)))
-
-
-def _weight(running: Running, expression: Expression) -> float:
-    value, span = running.constant(expression), expression.span
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        message = "WEIGHT takes a number that is not negative"
-        problem = Problem("Q213", message, f"line {span.line}, column {span.column}", "", span)
-        raise Stopped(Refusal(Reason.INVALID, (problem,)))
-    return float(value)
-
-
-def _scores(operator: Search, ranking: Ranking, count: int) -> dict[Variable, Column]:
-    """The score of each hit: in all, its place, and what words and meaning said of it."""
     totals = ranking.totals[:count].tolist()
-    parts = {part.name: part.raw[:count].tolist() for part in ranking.parts}
-    scores: list[Datum] = [
-        {
-            "total": total,
-            "rank": at + 1,
-            "words": float(parts["words"][at]) if "words" in parts else 0.0,
-            "meaning": float(parts["meaning"][at]) if "meaning" in parts else 0.0,
-        }
-        for at, total in enumerate(totals)
-    ]
+    signals = list(zip(*(each.tolist() for each in raw.values()), strict=True))
+    scores: list[Datum] = []
+    for at, total in enumerate(totals):
+        explained = [
+            {"signal": part.name, "weight": part.weight, "raw": own[at][0], "rank": own[at][1] or None,
+             "normalized": own[at][2], "share": own[at][3]}
+            for part, own in zip(ranking.parts, parts, strict=True)
+        ]  # fmt: skip
+        scores.append({"total": total, "rank": at + 1, **dict(zip(raw, signals[at], strict=True)), "parts": explained})
     columns: dict[Variable, Column] = {operator.score: Values(scores)}
     if operator.total is not None:
         columns[operator.total] = Values(list(totals))

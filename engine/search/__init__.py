@@ -2,314 +2,89 @@
 
 A way alone ranks by that alone. Words and meaning of one text make a question, and its context counts as well: what
 was said just before and after in the same stream, whether the stream speaks of it elsewhere, who is asked for, and
-when. A memory is indexed once; its neighbours are counted when a question is asked.
+when. A memory is indexed once; its neighbours are counted when a question is asked. Nearness in the graph may stand
+beside either. Who asks for another fusion than the sum of z-scores gets the lists that were asked for, and no context.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.columns import Mask
-from engine.rank import CANDIDATES, Boost, Dense, Ranking, Scores, Signal, rank
+from engine.rank import CANDIDATES, ZSUM, Fusion, Ranking
+from engine.search.inquiry import Inquiry
+from engine.search.meanings import Meanings
 from engine.search.question import Question, read
-from engine.search.times import DAY, Span, says_when, spans
+from engine.search.times import DAY
+from engine.search.ways import Way, asked, in_order, question
 from memql.errors import Refusal
 
 if TYPE_CHECKING:
     from engine.reader import Reader
 
-__all__ = ["Way", "question", "search"]
+__all__ = ["Searches", "Way", "question", "search"]
 
-DEPTH = 200
-"""The best by words that count, for themselves and as neighbours: what lies deeper has next to no score."""
-AROUND = 0.5
-"""How much a neighbour counts beside the memory itself."""
-WEIGHTS = {"words": 1.0, "meaning": 1.0, "meaning around": 0.5, "stream": 0.5}
-"""The signals of a question. The first three as published for turns of conversations; `stream`, and the boosts, chosen
-on five conversations as a whole."""
-BOOSTS = {"speaker": 1.0, "when": 1.0, "said then": 2.0, "about then": 2.0}
-"""What a match adds, in standard deviations."""
-_VAGUE = 100 * DAY
-"""Wider spans are no date to be asked for: "last year" is about no July."""
-_NEARBY = 16 * DAY
-"""A day that is asked for is remembered roughly: the same month is half a match."""
 _YEARS = 50
 """Years to which a date without one may belong."""
-
-Vector: TypeAlias = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way to search: by words (text), or by meaning (text, or a vector of the tenant's model)."""
-
-    how: Literal["words", "meaning"]
-    to: str | Vector
-    weight: float = 1.0
-
-
-def question(text: str) -> tuple[Way, ...]:
-    """Both ways, as one asks who just has a question."""
-    return Way("words", text), Way("meaning", text)
 
 
 def search(reader: "Reader", ways: Sequence[Way], keep: Mask, *, most: int = CANDIDATES) -> Ranking | Refusal:
     """What `keep` is true for, by dense id, ranked: the best `most` of each way, and of a question what stands around
     them. Whether fewer or more are then shown changes no score."""
-    texts = [way.to for way in ways if isinstance(way.to, str)]
-    asked = len(texts) > 1 and len(set(texts)) == 1
-    inquiry = _Inquiry(reader, keep, _read(reader, texts[0]) if asked else None, most)
-    for way in ways:
-        if way.how == "words":
-            inquiry.by_words(way)
-        elif refusal := inquiry.by_meaning(way):
-            return refusal
-    return inquiry.ranking()
+    return Searches(reader).search(ways, keep, most=most)
 
 
-def _read(reader: "Reader", text: str) -> Question:
-    """The question in the light of what its asker sees: whose names are names, and which years there are."""
-    columns, seen = reader.scope.columns, reader.scope.visible
-    known = np.flatnonzero(np.bincount(columns.column("author")[: len(seen)][seen]))
-    authors = {code: columns.names[code] for code in known.tolist() if code in columns.names}
-    moments = columns.column("valid_from")[: len(seen)][seen]
-    first, last = (_year(int(moments.min())), _year(int(moments.max()))) if len(moments) else (0, 0)
-    return read(text, authors, reader.scope.valid_at, range(max(first, last - _YEARS), last + 1))
+class Searches:
+    """Searches of one reader, which share their work: a text is read and embedded once, however often it is asked."""
 
-
-class _Inquiry:
-    """One search at work: the best of each way so far, and the signals that will score all candidates."""
-
-    def __init__(self, reader: "Reader", keep: Mask, asked: Question | None, most: int) -> None:
+    def __init__(self, reader: "Reader") -> None:
         self._reader = reader
-        self._keep = keep
-        self._question = asked
-        self._most = most
-        self._best: list[Dense] = []
-        self._signals: list[Signal] = []
-        self._model = "none"
-        self._width = 0
-        self._notices: list[str] = []
-        self._neighbours: dict[bytes, tuple[Dense, Dense]] = {}
-        self._read_texts: dict[bytes, list[str]] = {}
-        self._read_rows: dict[bytes, tuple[Vector, Vector]] = {}
+        self._questions: dict[str, Question] = {}
 
-    # Ways
+    @cached_property
+    def meanings(self) -> Meanings:
+        return Meanings(self._reader)
 
-    def by_words(self, way: Way) -> None:
-        assert isinstance(way.to, str)
-        texts, asked, words = self._reader.texts, self._question, way.to
-        if asked is None:
-            best, _ = texts.search(words, keep=self._keep, limit=self._most)
-            self._best.append(best)
-            self._signals.append(Signal("words", way.weight, lambda denses: texts.scores(words, denses)))
-            return
-        best, scores = texts.search(asked.bare, keep=self._keep, limit=max(DEPTH, self._most))
-        own = _lookup(best, scores)
+    def prepare(self, many: Sequence[Sequence[Way]], fusion: Fusion = ZSUM) -> Refusal | None:
+        """Embeds what these searches will ask for, all in one call."""
+        texts: list[str] = []
+        for ways in many:
+            whole = asked(ways, fusion)
+            for way in ways:
+                if way.how == "meaning" and isinstance(way.to, str):
+                    texts.append(self._read(whole).bare if whole is not None else way.to)
+        return self.meanings.prepare(texts) if texts else None
 
-        def around(denses: Dense) -> Scores:
-            before, behind = self._beside(denses)
-            beside = own
-            if not (self._keeps(before) and self._keeps(behind)):
-                # A neighbour counts although the filter leaves it out: it is context, not an answer.
-                beside = _lookup(*texts.search(asked.bare, keep=self._context(), limit=DEPTH))
-            return own(denses) + np.float32(AROUND) * (beside(before) + beside(behind))
+    def search(
+        self, ways: Sequence[Way], keep: Mask, *, most: int = CANDIDATES, fusion: Fusion = ZSUM
+    ) -> Ranking | Refusal:
+        """As the function of that name, fused in that way."""
+        if refusal := self.prepare([ways], fusion):
+            return refusal
+        whole = asked(ways, fusion)
+        inquiry = Inquiry(self._reader, keep, self._read(whole) if whole is not None else None, most)
+        for way in in_order(ways):
+            if refusal := inquiry.by(way, self.meanings if way.how == "meaning" else None):
+                return refusal
+        return inquiry.ranking(fusion)
 
-        self._best.append(best[: self._most])
-        self._signals.append(Signal("words", way.weight * WEIGHTS["words"], around))
-        self._signals.append(Signal("stream", WEIGHTS["stream"], self._streams(best, scores)))
+    def _read(self, text: str) -> Question:
+        """The question in the light of what its asker sees: whose names are names, and which years there are."""
+        if text not in self._questions:
+            authors, years = self._known
+            self._questions[text] = read(text, authors, self._reader.scope.valid_at, years)
+        return self._questions[text]
 
-    def by_meaning(self, way: Way) -> Refusal | None:
-        vector = self._vector(way.to)
-        if vector is None:
-            return None
-        if isinstance(vector, Refusal):
-            return vector
-        self._width = len(vector)
-        found = self._reader.vectors.search(self._model, vector, keep=self._keep, limit=self._most)
-        if isinstance(found, Refusal):
-            return found
-        self._best.append(found[0])
-        direction: Vector = vector / np.linalg.norm(vector)
-        if self._question is None:
-            self._signals.append(Signal("meaning", way.weight, lambda denses: self._rows(denses) @ direction))
-            return None
-        own, around = way.weight * WEIGHTS["meaning"], way.weight * WEIGHTS["meaning around"]
-        self._signals += [
-            Signal("meaning", own, lambda denses: self._with_means(denses)[0] @ direction),
-            Signal("meaning around", around, lambda denses: self._with_means(denses)[1] @ direction),
-        ]
-        return None
-
-    def _rows(self, denses: Dense) -> Vector:
-        """The vectors of these; zeros for what has none, and of all while nothing is embedded yet."""
-        return self._reader.vectors.rows(self._model, self._width, denses)
-
-    def _with_means(self, denses: Dense) -> tuple[Vector, Vector]:
-        """The vectors, and the same averaged with their neighbours', of length one."""
-        if (known := self._read_rows.get(denses.tobytes())) is not None:
-            return known
-        before, behind = self._beside(denses)
-        pool = np.unique(np.concatenate([denses, before, behind]))
-        rows = self._rows(pool)
-        own = rows[np.searchsorted(pool, denses)]
-        beside = rows[np.searchsorted(pool, before)] + rows[np.searchsorted(pool, behind)]
-        mean = own + np.float32(AROUND) * beside
-        lengths = np.sqrt(np.einsum("ij,ij->i", mean, mean))
-        mean /= np.where(lengths > 0, lengths, np.float32(1))[:, None]
-        self._read_rows[denses.tobytes()] = own, mean
-        return own, mean
-
-    def _vector(self, to: str | Vector) -> Vector | Refusal | None:
-        """The vector to seek by; None where there is none, which is then said."""
-        embedder, spaces = self._reader.embedder, self._reader.vectors.spaces()
-        if not isinstance(to, str):
-            self._model = embedder.model if embedder else next((model for model, _ in spaces), "none")
-            return to
-        if embedder is None:
-            self._notices.append("there is no embedder: found by words alone")
-            return None
-        if spaces and not any(model == embedder.model for model, _ in spaces):
-            others = ", ".join(sorted({model for model, _ in spaces}))
-            self._notices.append(
-                f"what is here was embedded by {others}, not by {embedder.model}: found by words alone"
-            )
-            return None
-        text = self._question.bare if self._question else to
-        embedded = embedder.embed([text])
-        if isinstance(embedded, Refusal):
-            self._notices.append(f"found by words alone: {embedded.problems[0].message}")
-            return None
-        self._model = embedder.model
-        vector: Vector = embedded[0]
-        return vector
-
-    # Context
-
-    def _context(self) -> Mask:
-        """What may count as a neighbour: all that is seen, but not events, whose memories say the same."""
-        return self._reader.scope.seen & ~self._reader.scope.of_kind("Event")
-
-    def _keeps(self, denses: Dense) -> bool:
-        """Whether the filter leaves out none of these."""
-        given = denses[denses > 0]
-        return bool((given < len(self._keep)).all() and self._keep[given].all())
-
-    def _candidates(self) -> Dense:
-        """The best of each way; of a question their neighbours as well, where the filter keeps them."""
-        best = np.unique(np.concatenate([_NONE, *self._best]))
-        if self._question is None:
-            return best
-        pool = np.unique(np.concatenate([best, *self._beside(best)]))
-        pool = pool[(pool > 0) & (pool < len(self._keep))]
-        kept: Dense = pool[self._keep[pool]]
-        return kept
-
-    def _beside(self, denses: Dense) -> tuple[Dense, Dense]:
-        """What each of these follows in its stream, and what follows it (0: nothing)."""
-        known = self._neighbours.get(denses.tobytes())
-        if known is None:
-            known = self._step(denses, "out"), self._step(denses, "in")
-            self._neighbours[denses.tobytes()] = known
-        return known
-
-    def _step(self, denses: Dense, way: Literal["out", "in"]) -> Dense:
-        scope = self._reader.scope
-        roots = scope.columns.column("root")[denses]
-        found = np.zeros(len(denses), np.int64)
-        steps = self._reader.expand(roots, way, ["FOLLOWS"])
-        if isinstance(steps, Refusal) or not len(steps.ends):
-            return found
-        order = np.argsort(roots)
-        at = order[np.searchsorted(roots[order], steps.origins)]
-        found[at] = scope.shown(steps.ends)
-        return found
-
-    def _streams(self, denses: Dense, scores: Scores) -> Callable[[Dense], Scores]:
-        """Of each candidate, how well the best of its stream fits by words."""
-        stream = self._reader.scope.columns.column("stream")
-        best = np.zeros(self._reader.scope.count, np.float32)
-        np.maximum.at(best, stream[denses], scores)
-        best[0] = 0
-        return lambda candidates: best[stream[candidates]]
-
-    # Boosts
-
-    def _boosts(self, asked: Question) -> list[Boost]:
-        boosts, columns = [], self._reader.scope.columns
-        if asked.speakers:
-            authors, codes = columns.column("author"), sorted(asked.speakers)
-            boosts.append(Boost("speaker", BOOSTS["speaker"], lambda denses: np.isin(authors[denses], codes)))
-        if asked.asked:
-            boosts.append(Boost("said then", BOOSTS["said then"], lambda denses: self._said(asked, denses)))
-            boosts.append(Boost("about then", BOOSTS["about then"], lambda denses: self._about(asked, denses)))
-        if asked.when:
-            boosts.append(Boost("when", BOOSTS["when"], lambda d: [says_when(text) for text in self._texts(d)]))
-        return boosts
-
-    def _said(self, asked: Question, denses: Dense) -> list[float]:
-        moments = self._reader.scope.columns.column("valid_from")[denses].tolist()
-        return [max(_nearness(span, _day(moment)) for span in asked.asked) for moment in moments]
-
-    def _about(self, asked: Question, denses: Dense) -> list[bool]:
-        moments = self._reader.scope.columns.column("valid_from")[denses].tolist()
-        return [
-            any(
-                span.meets(each, DAY if span.end - span.start <= DAY else 0)
-                for each in spans(text, moment)
-                if each.end - each.start <= _VAGUE
-                for span in asked.asked
-            )
-            for text, moment in zip(self._texts(denses), moments, strict=True)
-        ]
-
-    def _texts(self, denses: Dense) -> list[str]:
-        texts = self._read_texts.get(denses.tobytes())
-        if texts is None:
-            catalog = self._reader.catalog
-            texts = [catalog.text_of(item.kind, item.properties) for item in self._reader.items(denses.tolist())]
-            self._read_texts[denses.tobytes()] = texts
-        return texts
-
-    # The end
-
-    def ranking(self) -> Ranking | Refusal:
-        boosts = self._boosts(self._question) if self._question else []
-        found = rank(self._candidates(), self._signals, boosts)
-        if self._reader.overdue():
-            return self._reader.late()
-        return replace(found, embedder=self._model, notices=tuple(dict.fromkeys(self._notices)))
-
-
-_NONE: Dense = np.empty(0, np.int64)
-
-
-def _lookup(denses: Dense, scores: Scores) -> Callable[[Dense], Scores]:
-    """The score of each of some dense ids; 0 of what is not among these."""
-    order = np.argsort(denses)
-    known, values = denses[order], scores[order]
-
-    def of(asked: Dense) -> Scores:
-        if not len(known):
-            return np.zeros(len(asked), np.float32)
-        at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
-        return np.where(known[at] == asked, values[at], np.float32(0))
-
-    return of
-
-
-def _day(moment: int) -> Span:
-    start = moment - moment % DAY
-    return Span(start, start + DAY)
-
-
-def _nearness(asked: Span, day: Span) -> float:
-    if asked.end - asked.start > DAY:
-        return float(asked.meets(day))
-    return 1.0 if asked.meets(day, DAY) else 0.5 if abs(day.start - asked.start) < _NEARBY else 0.0
+    @cached_property
+    def _known(self) -> tuple[dict[int, str], range]:
+        columns, seen = self._reader.scope.columns, self._reader.scope.visible
+        known = np.flatnonzero(np.bincount(columns.column("author")[: len(seen)][seen]))
+        authors = {code: columns.names[code] for code in known.tolist() if code in columns.names}
+        moments = columns.column("valid_from")[: len(seen)][seen]
+        first, last = (_year(int(moments.min())), _year(int(moments.max()))) if len(moments) else (0, 0)
+        return authors, range(max(first, last - _YEARS), last + 1)
 
 
 def _year(moment: int) -> int:

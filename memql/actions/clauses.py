@@ -1,9 +1,25 @@
 """The rules of clauses, and of what holds them together."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
 
 from memql import ast
-from memql.actions.made import ACTIONS, Made, Role, Where, action, has, labels_of, one, role, roles, where, wrong
+from memql.actions.made import (
+    ACTIONS,
+    Action,
+    Made,
+    Role,
+    Where,
+    action,
+    has,
+    labels_of,
+    one,
+    role,
+    roles,
+    where,
+    wrong,
+)
 from memql.errors import Span
 from memql.lexer import Token
 
@@ -52,8 +68,7 @@ def query(parts: list[Made], span: Span) -> Made:
     return ast.Query(tuple(part for part in parts if isinstance(part, ast.Part)), alls, **times, span=span)
 
 
-roles("as_of", "valid_at", "weight", "skip", "limit", "score", "otherwise")
-ACTIONS["fuse"] = lambda parts, span: Role("fuse", parts[0])
+roles("as_of", "valid_at", "weight", "within", "skip", "limit", "score", "otherwise")
 ACTIONS["union_distinct"] = lambda parts, span: Role("union", False)
 ACTIONS["union_all"] = lambda parts, span: Role("union", True)
 ACTIONS["star"] = lambda parts, span: Role("star", span)
@@ -123,12 +138,37 @@ def sort(parts: list[Made], span: Span) -> Made:
 
 @action()
 def search(parts: list[Made], span: Span) -> Made:
-    ways = tuple(part for part in parts if isinstance(part, ast.Way))
     return ast.Search(
-        parts[0], labels_of(parts), ways, role(parts, "fuse"), where(parts), role(parts, "limit"),
+        parts[0], labels_of(parts), _ways(parts[1:]), one(parts, ast.Fuse), where(parts), role(parts, "limit"),
         role(parts, "score"), span=span,
     )  # fmt: skip
 
 
-ACTIONS["similar"] = lambda parts, span: ast.Way("meaning", parts[0], role(parts, "weight"), span=span)
-ACTIONS["matches"] = lambda parts, span: ast.Way("words", parts[0], role(parts, "weight"), span=span)
+def _ways(parts: Sequence[Made]) -> tuple[ast.Way, ...]:
+    """The ways of a search. Further names behind ON, and the weight behind those, come after their way."""
+    ways: list[ast.Way] = []
+    for part in parts:
+        match part:
+            case ast.Way():
+                ways.append(part)
+            case ast.Name():
+                ways[-1] = replace(ways[-1], on=(*ways[-1].on, part), span=ways[-1].span.to(part.span))
+            case Role(role="weight", value=weight):
+                ways[-1] = replace(ways[-1], weight=weight, span=ways[-1].span.to(weight.span))
+    return tuple(ways)
+
+
+def _way(how: Literal["meaning", "words", "graph"]) -> Action:
+    def made(parts: list[Made], span: Span) -> Made:
+        on = tuple(part for part in parts[1:] if isinstance(part, ast.Name))
+        return ast.Way(how, parts[0], role(parts, "weight"), on, role(parts, "within"), span=span)
+
+    return made
+
+
+ACTIONS.update(similar=_way("meaning"), matches=_way("words"), near=_way("graph"))
+
+
+@action()
+def fuse(parts: list[Made], span: Span) -> Made:
+    return ast.Fuse(parts[0], one(parts, ast.MapOf), span=span)

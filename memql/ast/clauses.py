@@ -5,7 +5,7 @@ from typing import Literal as OneOf
 from typing import TypeAlias
 
 from memql.ast.curation import Foreign, Verb
-from memql.ast.expressions import Expression, Labels, Name, PathPattern, Written
+from memql.ast.expressions import Expression, Labels, MapOf, Name, PathPattern, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,22 @@ class Return(Written):
 
 @dataclass(frozen=True, slots=True)
 class Way(Written):
-    """One way in which a search tells what fits: by meaning or by words."""
+    """One way in which a search tells what fits: by meaning, by words, or by nearness in the graph. `on`: the
+    properties that are looked at; `within`: how many hops away is near."""
 
-    how: OneOf["meaning", "words"]
+    how: OneOf["meaning", "words", "graph"]
     to: Expression
     weight: Expression | None = None
+    on: tuple[Name, ...] = ()
+    within: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fuse(Written):
+    """How several ways become one score."""
+
+    how: Name
+    options: MapOf | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,7 @@ class Search(Written):
     variable: Name
     labels: Labels | None
     ways: tuple[Way, ...]
-    fuse: Name | None = None
+    fuse: Fuse | None = None
     where: Expression | None = None
     limit: Expression | None = None
     score: Name | None = None

@@ -7,6 +7,7 @@ from memql import ast, bound, walking
 from memql.bind.expressions import BINDERS, bind_expression
 from memql.bind.foreign import bind_foreign
 from memql.bind.patterns import bind_pattern, connected
+from memql.bind.postfilters import PostFilters
 from memql.bind.projections import bind_projection
 from memql.bind.searches import bind_search
 from memql.binding import Binding, Sight
@@ -28,7 +29,9 @@ def bind_parts(
 def _part(binding: Binding, part: ast.Part, sight: Sight, returns: bool, nested: bool) -> bound.Part:
     clauses: list[bound.Clause] = []
     columns: tuple[Variable, ...] = ()
+    filters = PostFilters(binding)
     for place, clause in enumerate(part.clauses):
+        filters.pass_by(clause)
         last = place == len(part.clauses) - 1
         match clause:
             case ast.Match():

@@ -20,12 +20,15 @@ SCORE_PARTS = {
     "total": FLOAT.present(),
     "meaning": FLOAT.present(),
     "words": FLOAT.present(),
+    "graph": FLOAT.present(),
+    "parts": list_of(MAP).present(),
     "rank": INTEGER.present(),
 }
 _PATTERNS = {
     name.lower(): f"it is a pattern: MATCH p = {name}((a)-[*]-(b))" for name in ("shortestPath", "allShortestPaths")
 }
-_PARAMETER_TYPES = {"str": "string", "int": "integer", "bool": "boolean", "list": "any", "node": ""}
+_PARAMETER_TYPES = {"str": "string", "int": "integer", "bool": "boolean", "vector": "float[]", "list": "any",
+                    "node": ""}  # fmt: skip
 
 
 def bind_expression(binding: Binding, sight: Sight, written: ast.Expression) -> Expression:
@@ -79,7 +82,7 @@ def _parameter(binding: Binding, sight: Sight, written: ast.Parameter) -> Expres
     scalar, listed = written.type.removesuffix("[]"), written.type.endswith("[]")
     named = _PARAMETER_TYPES.get(scalar, scalar) + ("[]" if listed else "")
     if written.type and named not in TYPES:
-        known = ("str", "int", "bool", *(each for each in TYPES if not each.endswith("[]")))
+        known = ("str", "int", "bool", "vector", *(each for each in TYPES if not each.endswith("[]")))
         hint = nearest(scalar, known) or f"one of {', '.join(known)}, or such a one and []"
         binding.problem("Q105", f"unknown type `{written.type}`", written.span, hint)
         named = "any"

@@ -1,36 +1,47 @@
 """`SEARCH`: which ways rank, what is ranked, which filter is asked of each item before, and the scores bound behind."""
 
+import math
+
 from memql import ast, bound, walking
-from memql.bind.expressions import ask_nothing, bind_condition, bind_expression
+from memql.bind.expressions import bind_condition, bind_expression
 from memql.bind.names import check_labels, kinds_of
 from memql.bind.projections import constant
 from memql.binding import Binding, Sight
-from memql.bound import Variable
-from memql.typecheck import check_operand
+from memql.bound import Expression, Variable
+from memql.catalog import Kind
+from memql.errors import nearest
+from memql.printer import WAYS
+from memql.typecheck import a_type, check_operand
 from memql.types import BOOLEAN, FLOAT, MAP, Type
+from memql.world import NODE_PROPERTIES
+
+_TAKES = {"meaning": "string|list|node", "words": "string", "graph": "node|list"}
+"""What each way takes."""
+_OPTIONS = {"zsum": "", "rrf": "k", "linear": "normalize"}
+"""The ways to fuse, and the option of each."""
+NORMALIZED = ("minmax", "zscore", "none")
+"""How FUSE linear may bring scores to one scale."""
+_WORDED = ("string", "string[]", "any")
+"""Types of properties that have words."""
 
 
 def bind_search(binding: Binding, sight: Sight, clause: ast.Search) -> tuple[bound.Search, Sight]:
-    if clause.fuse is not None and clause.fuse.name.lower() != "zsum":
-        hint = "leave FUSE out, or write FUSE zsum: a weighted sum of z-scores"
-        binding.problem("Q501", f"FUSE {clause.fuse.name} is not supported", clause.fuse.span, hint)
     if clause.labels is not None:
         check_labels(binding, clause.labels)
     known = sight.names.get(clause.variable.name)
     if known is not None and known.type.name not in ("node", "any"):
         message = f"`{known.name}` is a {known.type}, and cannot be searched"
         binding.problem("Q108", message, clause.variable.span, "SEARCH ranks nodes")
-    ways = tuple(_way(binding, sight, way, of_rows=known is not None) for way in clause.ways)
     of = Type("node", nullable=False, kinds=kinds_of(binding, clause.labels))
     variable = known or binding.variable(clause.variable.name, of)
+    ways = tuple(_way(binding, sight, way, variable) for way in clause.ways)
     inner = sight.plus(variable)
-    conditions: list[bound.Expression] = []
+    conditions: list[Expression] = []
     if clause.labels is not None:
         here = bound.local(variable, clause.labels.span)
         conditions.append(bound.Labelled(here, clause.labels, type=BOOLEAN, span=clause.labels.span))
     if clause.where is not None:
         conditions += walking.conjuncts(bind_condition(binding, inner, clause.where))
-        _check_own(binding, clause.where, conditions, variable)
     limit = constant(binding, "LIMIT", clause.limit) if clause.limit is not None else None
     if limit is not None:
         check_operand(binding, "LIMIT", limit, "integer")
@@ -38,30 +49,124 @@ def bind_search(binding: Binding, sight: Sight, clause: ast.Search) -> tuple[bou
     total = binding.new(inner, clause.score, FLOAT.present()) if clause.score is not None else None
     behind = inner.scored(variable, score)
     behind = behind.plus(total) if total else behind
-    search = bound.Search(variable, known is not None, ways, tuple(conditions), limit, score, total)
+    fusion = _fusion(binding, clause.fuse) if clause.fuse is not None else bound.Fusion()
+    search = bound.Search(variable, known is not None, ways, fusion, tuple(conditions), limit, score, total)
     return search, behind
 
 
-def _check_own(
-    binding: Binding, written: ast.Expression, conditions: list[bound.Expression], variable: Variable
-) -> None:
-    """A filter of a search is asked of each item before the search, when there are no rows yet."""
-    others = {each for condition in conditions for each in walking.variables(condition)} - {variable}
-    if others:
-        names = ", ".join(sorted(f"`{each.name}`" for each in others))
-        hint = f"it may only ask about `{variable.name}`: MATCH first and search what it found, or filter afterwards"
-        binding.problem("Q308", f"the WHERE of a SEARCH cannot use {names}", written.span, hint)
+# Ways
 
 
-def _way(binding: Binding, sight: Sight, way: ast.Way, *, of_rows: bool) -> bound.Way:
-    what = "SIMILAR TO" if way.how == "meaning" else "MATCHES"
+def _way(binding: Binding, sight: Sight, way: ast.Way, variable: Variable) -> bound.Way:
+    what = WAYS[way.how]
     to = bind_expression(binding, sight, way.to)
-    ask_nothing(binding, "SEARCH", to)
-    check_operand(binding, what, to, "string|list|node" if way.how == "meaning" else "string")
-    if of_rows and walking.variables(to):
-        binding.problem("Q308", f"{what} cannot depend on the rows that it ranks", way.to.span,
-                        "give it a text or a parameter")  # fmt: skip
+    check_operand(binding, what, to, _TAKES[way.how])
+    if way.how == "meaning":
+        _check_vector(binding, to)
+    if variable in walking.variables(to):
+        binding.problem("Q308", f"{what} cannot depend on `{variable.name}`, which it ranks", way.to.span,
+                        "give it a text, a parameter, or what was bound before")  # fmt: skip
     weight = constant(binding, "WEIGHT", way.weight) if way.weight is not None else None
     if weight is not None:
-        check_operand(binding, "WEIGHT", weight, "number")
-    return bound.Way(way.how, to, weight)
+        _check_weight(binding, weight)
+    within = constant(binding, "WITHIN", way.within) if way.within is not None else None
+    if within is not None:
+        check_operand(binding, "WITHIN", within, "integer")
+        if isinstance(within, bound.Constant) and isinstance(within.value, int) and within.value < 1:
+            binding.problem("Q201", "WITHIN takes a number of hops, from 1 on", within.span)
+    return bound.Way(way.how, to, weight, _on(binding, way, variable), within)
+
+
+def _check_weight(binding: Binding, weight: Expression) -> None:
+    check_operand(binding, "WEIGHT", weight, "number")
+    value = weight.value if isinstance(weight, bound.Constant) else None
+    negative = isinstance(weight, bound.Call) and weight.function == "negative"
+    finite = not isinstance(value, float) or math.isfinite(value)
+    if negative or not finite or (isinstance(value, int | float) and value < 0):
+        hint = "weights only say how the ways compare: 0 leaves one out; what is unwanted is kept out by WHERE"
+        binding.problem("Q201", "WEIGHT takes a finite number that is not negative", weight.span, hint)
+
+
+def _check_vector(binding: Binding, to: Expression) -> None:
+    """A list that is written out is looked at here; how wide it must be the tenant's model says."""
+    if to.type.name != "list":
+        return
+    member = to.type.member
+    if isinstance(to, bound.ListOf) and not to.members:
+        binding.problem("Q201", "a vector has numbers in it", to.span, "SIMILAR TO takes a text, a vector or a node")
+    elif member is not None and member.name not in ("any", "integer", "float", "null"):
+        message = f"SIMILAR TO takes a vector, a list of numbers, not of {a_type(member)}"
+        binding.problem("Q201", message, to.span, "several texts are several ways: SIMILAR TO …, SIMILAR TO …")
+
+
+def _on(binding: Binding, way: ast.Way, variable: Variable) -> tuple[str, ...] | None:
+    """The properties named behind ON. Those of one kind only are looked at where they are."""
+    if not way.on:
+        return None
+    of = variable.type.kinds
+    kinds = [kind for kind in binding.catalog.kinds.values() if of is None or kind.name in of]
+    texts = {kind.text for kind in kinds if kind.text}
+    can = sorted({name for kind in kinds for name in _worded(kind)} | texts)
+    if way.how == "meaning":
+        for name in way.on:
+            if name.name not in texts:
+                hint = f"leave ON out, or search it by words: MATCHES … ON {name.name}"
+                embedded = " or ".join(f"`{each}`" for each in sorted(texts))
+                message = f"`{name.name}` is not embedded: of each kind its text is, {embedded}"
+                binding.problem("Q209", message, name.span, hint)
+        return None
+    declared = {name for kind in kinds for name in kind.properties} | NODE_PROPERTIES
+    for name in way.on:
+        if name.name in can:
+            continue
+        if name.name in declared:
+            known = ", ".join(can[:12])
+            binding.problem("Q209", f"`{name.name}` has no words to be searched", name.span, f"these have: {known}")
+        else:
+            on = " or ".join(f"`{kind}`" for kind in sorted(of)[:4]) if of else "any node"
+            hint = nearest(name.name, can) or f"there is {', '.join(can[:12])}"
+            binding.unknown("Q102", f"property `{name.name}` on {on}", name.name, name.span, can, hint)
+    return tuple(dict.fromkeys(name.name for name in way.on))
+
+
+def _worded(kind: Kind) -> list[str]:
+    """Those of its properties that are words."""
+    return [each.name for each in kind.properties.values() if each.type in _WORDED]
+
+
+# Fusion
+
+
+def _fusion(binding: Binding, fuse: ast.Fuse) -> bound.Fusion:
+    how = fuse.how.name.lower()
+    if how not in _OPTIONS:
+        hint = nearest(fuse.how.name, _OPTIONS) or f"one of {', '.join(_OPTIONS)}"
+        binding.problem("Q109", f"there is no FUSE {fuse.how.name}", fuse.how.span, hint)
+        return bound.Fusion()
+    option: Expression | None = None
+    for name, written in fuse.options.entries if fuse.options else ():
+        given = constant(binding, f"the option `{name}`", written)
+        if name != _OPTIONS[how]:
+            known = _OPTIONS[how]
+            hint = (nearest(name, [known]) or f"it takes `{known}`") if known else "it takes none"
+            binding.problem("Q109", f"FUSE {how} has no option `{name}`", written.span, hint)
+            continue
+        option = given
+        (_check_k if name == "k" else _check_normalize)(binding, given)
+    return bound.Fusion(how, option)  # type: ignore[arg-type]
+
+
+def _check_k(binding: Binding, k: Expression) -> None:
+    check_operand(binding, "k", k, "number")
+    value = k.value if isinstance(k, bound.Constant) else 1
+    negative = isinstance(k, bound.Call) and k.function == "negative"
+    if negative or (isinstance(value, int | float) and not 0 < value < math.inf):
+        binding.problem("Q201", "`k` takes a number above 0", k.span, "60 is the usual one")
+
+
+def _check_normalize(binding: Binding, normalize: Expression) -> None:
+    check_operand(binding, "normalize", normalize, "string")
+    value = normalize.value if isinstance(normalize, bound.Constant) else None
+    if isinstance(value, str) and value not in NORMALIZED:
+        hint = nearest(value, NORMALIZED) or f"one of {', '.join(map(repr, NORMALIZED))}"
+        binding.problem("Q109", f"scores cannot be normalized by `{value}`", normalize.span, hint)

@@ -22,7 +22,15 @@ OPERATORS: Mapping[str, Function] = MappingProxyType(
 AGGREGATES: Mapping[str, Aggregate] = MappingProxyType({each.name.lower(): each for each in aggregates.AGGREGATES})
 
 SCORES: Mapping[str, str] = MappingProxyType(
-    {"score": "total", "score.vector": "meaning", "score.text": "words", "rank": "rank"}
+    {
+        "score": "total",
+        "score.vector": "meaning",
+        "score.meaning": "meaning",
+        "score.text": "words",
+        "score.words": "words",
+        "score.graph": "graph",
+        "rank": "rank",
+    }
 )
 """Functions of a variable that SEARCH bound, and the part of its score that each gives."""
 

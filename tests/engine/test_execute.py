@@ -284,7 +284,8 @@ def test_what_is_searched_for_is_looked_at(place: Place) -> None:
     place.do(Remember(text="tea"))
     assert place.refused("SEARCH m:Memory SIMILAR TO $v RETURN m", v=["a"]) == ["Q213"]
     assert place.refused("SEARCH m:Memory MATCHES $v RETURN m", v=1) == ["Q213"]
-    assert place.refused("SEARCH m:Memory MATCHES 'tea' WEIGHT -1 RETURN m") == ["Q213"]
+    assert place.refused("SEARCH m:Memory MATCHES 'tea' WEIGHT -1 RETURN m") == ["Q201"]
+    assert place.refused("SEARCH m:Memory MATCHES 'tea' WEIGHT $v RETURN m", v=-1) == ["Q213"]
     assert place.refused("SEARCH m:Memory MATCHES 'tea' LIMIT $n RETURN m", n="x") == ["Q213"]
 
 
