@@ -17,7 +17,7 @@ _CRISP = frozenset({"string", "boolean", "integer", "node", "relation", "null"})
 """Types whose equal values are the same: of those that are taken together it does not matter which one stays."""
 _UNDERSTOOD = frozenset(
     {
-        bound.Query, bound.Part, bound.Match, bound.Unwind, bound.Search, bound.Way, bound.Sort, bound.Project,
+        bound.Query, bound.Part, bound.Match, bound.Unwind, bound.Search, bound.Way, bound.Fusion, bound.Sort, bound.Project,
         bound.Apply, bound.Pattern, bound.Hop, bound.PathOf, bound.Asked, bound.Constant, bound.Parameter, bound.Local,
         bound.Property, bound.Figure, bound.Labelled, bound.Call, bound.Compared, bound.Joined, bound.Aggregated,
         bound.Case, bound.ListOf, bound.MapOf, bound.Projected, bound.Index, bound.Slice, bound.Comprehension,
@@ -79,6 +79,8 @@ class _Gathering:
                 self.pattern(pattern)
             case bound.Search():
                 self.searches |= {way.how for way in clause.ways}
+                # Any relation may be on the way to what is near.
+                self.anything |= any(way.how == "graph" for way in clause.ways)
                 if not clause.bound:
                     self.site(clause.variable, clause.conditions, alone=True)
                 self.all_of(clause.ways, clause.conditions, clause.limit)

@@ -75,7 +75,17 @@ ORDER: dict[str, tuple[str, ...]] = {
         "highlighting",
     ),
     "memql.rules": ("sayings", "beginnings", "conditions", "scans", "pages"),
-    "memql.bind": ("names", "expressions", "patterns", "foreign", "projections", "live", "searches", "postfilters", "clauses"),
+    "memql.bind": (
+        "names",
+        "expressions",
+        "patterns",
+        "foreign",
+        "projections",
+        "live",
+        "searches",
+        "postfilters",
+        "clauses",
+    ),
     "engine": (
         "limits",
         "clock",
