@@ -103,15 +103,15 @@ class Limits(BaseModel):
     """Records since a cursor, up to which a live query is resumed by what has changed; beyond, by all its rows."""
     search_rows: int = Field(1_000, ge=1)
     """Most that the LIMIT of one SEARCH may ask for: each candidate is scored by every signal."""
-
-    # What statements of MemQL write
-    curated_rows: int = Field(1_000, ge=1)
-    """Rows of the reading part of a statement that writes: a slip in a pattern should not retire a tenant's memory."""
-    curated_steps: int = Field(10_000, ge=1)
-    """Items and relations that one statement records, changes or retires: one record, decided while others wait."""
     near_hops: int = Field(6, ge=1)
     """Most hops that WITHIN may ask for: six lead from nearly everything to nearly everything."""
     search_texts: int = Field(1_000, ge=1)
     """Different texts that one query may have embedded: some seven seconds of a model on this machine."""
     named_words: int = Field(5_000_000, ge=1)
     """Words of named properties that one tenant keeps in memory, once they are searched: some hundred megabytes."""
+
+    # What statements of MemQL write
+    curated_rows: int = Field(1_000, ge=1)
+    """Rows of the reading part of a statement that writes: a slip in a pattern should not retire a tenant's memory."""
+    curated_steps: int = Field(10_000, ge=1)
+    """Items and relations that one statement records, changes or retires: one record, decided while others wait."""
