@@ -127,6 +127,9 @@ class Evaluator:
             value = of(row)
             if value is None:
                 return None
+            if not isinstance(value, Node | Relation):
+                wrong = Unanswerable("Q213", f"only a node or a relation has labels, not {shown(value)}")
+                raise failed(wrong, each.span)
             return is_labelled(labels, value.kind, value.labels if isinstance(value, Node) else ())
 
         return run
@@ -289,6 +292,9 @@ class Evaluator:
             value = of(row)
             if value is None:
                 return None
+            if not isinstance(value, dict | Node | Relation):
+                wrong = Unanswerable("Q213", f"`{{ }}` takes a map, a node or a relation, not {shown(value)}")
+                raise failed(wrong, each.span)
             whole = value if isinstance(value, dict) else value.properties
             return {**(whole if each.whole else {}), **{name: entry(row) for name, entry in entries}}
 

@@ -177,16 +177,21 @@ ACTIONS["empty_list"] = lambda parts, span: ast.ListOf((), span=span)
 ACTIONS["filtered"] = lambda parts, span: _comprehension(parts, parts[1], None, span)
 ACTIONS["mapped"] = lambda parts, span: _comprehension(parts, None, parts[1], span)
 ACTIONS["filtered_mapped"] = lambda parts, span: _comprehension(parts, parts[1], parts[2], span)
-ACTIONS["map"] = lambda parts, span: ast.MapOf(tuple(part.value for part in parts), span=span)
-ACTIONS["entry"] = lambda parts, span: Role("entry", (parts[0].name, parts[1]))
-ACTIONS["taken"] = lambda parts, span: Role("entry", (parts[0].name, None))
-ACTIONS["taken_all"] = lambda parts, span: Role("entry", ("*", None))
-ACTIONS["named"] = lambda parts, span: Role("entry", (parts[0].name, parts[0]))
+ACTIONS["map"] = lambda parts, span: ast.MapOf(*_entries(parts), span=span)
+ACTIONS["entry"] = lambda parts, span: Role("entry", (parts[0].name, parts[1], parts[0].span))
+ACTIONS["taken"] = lambda parts, span: Role("entry", (parts[0].name, None, parts[0].span))
+ACTIONS["taken_all"] = lambda parts, span: Role("entry", ("*", None, span))
+ACTIONS["named"] = lambda parts, span: Role("entry", (parts[0].name, parts[0], parts[0].span))
+
+
+def _entries(parts: Sequence[Made]) -> tuple[Made, tuple[Span, ...]]:
+    """The entries of a map, and where their names stand."""
+    return tuple(part.value[:2] for part in parts), tuple(part.value[2] for part in parts)
 
 
 @action()
 def map_projection(parts: list[Made], span: Span) -> Made:
-    return ast.MapProjection(parts[0], tuple(part.value for part in parts[1:]), span=span)
+    return ast.MapProjection(parts[0], *_entries(parts[1:]), span=span)
 
 
 @action("searched_case", "simple_case")

@@ -1,7 +1,7 @@
 """What is wrong with a text as it stands, with the place, and where it is known, the text that would mend it."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from rapidfuzz.distance import OSA
@@ -18,7 +18,6 @@ from memql.parse import parse
 _FIRST = {first for first, _ in PAIRS}
 _WHOLE = Span(1, 1, 1, 0)
 _MEANT = re.compile(r"did you mean `?([^`?]+)`?\?")
-_PROPERTY = re.compile(r"unknown property `([^`]+)`")
 _LIKE = 0.5
 """From this likeness on the second of two words is that of the keyword: one slip in a word of two letters."""
 _BACKQUOTED = re.compile(r"in backquotes\Z")
@@ -90,22 +89,8 @@ def unfinished(text: str) -> bool:
 
 
 def _diagnosis(problem: Problem, severity: Literal["error", "warning"], text: str) -> Diagnosis:
-    span = _sharpened(problem, text) or problem.span or _WHOLE
-    placed = problem if problem.span is None else replace(problem, span=span)
-    return Diagnosis(placed, severity, span, _fix(placed, span, text))
-
-
-def _sharpened(problem: Problem, text: str) -> Span | None:
-    """The property alone, where the place is all of the map that names it."""
-    named, span = _PROPERTY.match(problem.message), problem.span
-    if not named or not span or text[span.start : span.end] == named[1]:
-        return None
-    written = rf"[.{{,]\s*({re.escape(named[1])})(?!\w)"
-    found = next(iter(reversed(list(re.finditer(written, text[: span.end])))), None)
-    if found is None:
-        return None
-    before = text[: found.start(1)]
-    return Span(before.count("\n") + 1, len(before) - before.rfind("\n"), len(named[1]), found.start(1))
+    span = problem.span or _WHOLE
+    return Diagnosis(problem, severity, span, _fix(problem, span, text))
 
 
 def _fix(problem: Problem, span: Span, text: str) -> Fix | None:

@@ -146,7 +146,10 @@ class ListOf(Written):
 
 @dataclass(frozen=True, slots=True)
 class MapOf(Written):
+    """`keys`: where the name of each entry stands."""
+
     entries: tuple[tuple[str, "Expression"], ...]
+    keys: tuple[Span, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,7 @@ class MapProjection(Written):
 
     of: Name
     entries: tuple[tuple[str, "Expression | None"], ...]
+    keys: tuple[Span, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

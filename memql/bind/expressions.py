@@ -316,11 +316,11 @@ def _map_projection(binding: Binding, sight: Sight, written: ast.MapProjection) 
     of = bind_expression(binding, sight, written.of)
     check_operand(binding, "{ }", of, "map|entity")
     entries = []
-    for name, each in written.entries:
+    for (name, each), key in zip(written.entries, written.keys, strict=True):
         if each is not None:
             entries.append((name, bind_expression(binding, sight, each)))
         elif name != "*":
-            taken = ast.Property(written.of, name, span=written.span)
+            taken = ast.Property(written.of, name, span=key)
             entries.append((name, bind_expression(binding, sight, taken)))
     whole = any(name == "*" and each is None for name, each in written.entries)
     of_type = MAP if of.type.nullable else MAP.present()

@@ -7,6 +7,7 @@ from memql.binding import Binding
 from memql.catalog import STATE, Property
 from memql.errors import Span, nearest
 from memql.temporal import PARTS, TEXTS, spelled
+from memql.typecheck import a_type
 from memql.types import ANY, DATETIME, FLOAT, INTEGER, STRING, Type, declared, list_of
 from memql.world import NODE_PROPERTIES, RELATION_PROPERTIES
 
@@ -128,7 +129,7 @@ def property_type(binding: Binding, of: Type, name: str, span: Span) -> Type | N
             return (STRING if spelled(name) in TEXTS else INTEGER).present()
         case "any" | "map" | "null":
             return ANY
-    binding.problem("Q204", f"a {of} has no properties", span, "nodes, relations, maps, dates and times have")
+    binding.problem("Q204", f"{a_type(of)} has no properties", span, "nodes, relations, maps, dates and times have")
     return ANY
 
 

@@ -15,7 +15,7 @@ from memql.bind.names import (
 )
 from memql.binding import Binding, Sight
 from memql.bound import Expression, Variable
-from memql.typecheck import comparable
+from memql.typecheck import a_type, comparable
 from memql.types import BOOLEAN, INTEGER, NODE, Type, declared, list_of
 
 
@@ -98,7 +98,7 @@ def _node(binding: Binding, made: _Pattern, node: ast.NodePattern, optional: boo
         check_labels(binding, node.labels)
     if node.variable and (known := made.sight.names.get(node.variable.name)):
         if known.type.name not in ("node", "any", "null"):
-            message = f"`{known.name}` is a {known.type}, and cannot be a node"
+            message = f"`{known.name}` is {a_type(known.type)}, and cannot be a node"
             binding.problem("Q108", message, node.variable.span, "use another name")
         if known not in made.fresh:
             made.known.add(known)
@@ -124,7 +124,7 @@ def _hop(
     known = made.sight.names.get(relation.variable.name) if relation.variable else None
     if known is not None and relation.variable is not None and known.name not in made.own:
         if known.type.name not in (whole.name, "any"):
-            message = f"`{known.name}` is a {known.type}, and cannot be these relations"
+            message = f"`{known.name}` is {a_type(known.type)}, and cannot be these relations"
             binding.problem("Q108", message, relation.variable.span, "use another name")
         if relation.hops:
             # The chain that is found must be the list that is known.
@@ -182,10 +182,10 @@ def _is_fixed(binding: Binding, kinds: ast.Labels) -> bool:
 
 def _equalities(binding: Binding, sight: Sight, properties: ast.MapOf, here: bound.Local) -> list[Expression]:
     found: list[Expression] = []
-    for name, written in properties.entries:
+    for (name, written), key in zip(properties.entries, properties.keys, strict=True):
         with binding.aggregating(False):
             value = bind_expression(binding, sight, written)
-        of = property_type(binding, here.type, name, written.span)
+        of = property_type(binding, here.type, name, key)
         left: Expression = (
             bound.Figure(here, name, type=declared("float"), span=here.span)
             if of is None

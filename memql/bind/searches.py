@@ -30,7 +30,7 @@ def bind_search(binding: Binding, sight: Sight, clause: ast.Search) -> tuple[bou
         check_labels(binding, clause.labels)
     known = sight.names.get(clause.variable.name)
     if known is not None and known.type.name not in ("node", "any"):
-        message = f"`{known.name}` is a {known.type}, and cannot be searched"
+        message = f"`{known.name}` is {a_type(known.type)}, and cannot be searched"
         binding.problem("Q108", message, clause.variable.span, "SEARCH ranks nodes")
     of = Type("node", nullable=False, kinds=kinds_of(binding, clause.labels))
     variable = known or binding.variable(clause.variable.name, of)
