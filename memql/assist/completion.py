@@ -5,7 +5,7 @@ What the grammar would take next is asked of the parser's own tables; which name
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from memql.assist.keywords import SAID, STAGES
@@ -114,6 +114,7 @@ def _suggestions(spot: _Spot, parameters: Mapping[str, str]) -> Iterator[Complet
     match reading.role(spot.place):
         case "property":
             of = type_before(reading, spot.catalog, spot.sight(), spot.place - 1)
+            yield from _parts(spot)
             yield from _properties(spot, of)
         case "taken":
             at = reading.opener[spot.place] - 1
@@ -269,6 +270,17 @@ def _functions(spot: _Spot) -> Iterator[Completion]:
         yield spot.named(f"{function.name}{opening}", "function", function.signature(), function.doc)
     for name, part in SCORES.items():
         yield spot.named(f"{name}(", "function", f"{name}(variable) → float", f"what SEARCH gave it: {part}")
+
+
+def _parts(spot: _Spot) -> Iterator[Completion]:
+    """What may follow `score.` or `duration.`, where no variable is called so."""
+    at = spot.place - 2
+    before = spelt(spot.reading.tokens[at]) if at >= 0 else ""
+    if before and before not in spot.sight():
+        for each in _functions(spot):
+            head, _, rest = each.text.partition(".")
+            if rest and head == before.lower():
+                yield replace(each, text=rest)
 
 
 # Choosing

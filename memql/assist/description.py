@@ -11,7 +11,7 @@ from memql.assist.sight import Known, parameter_type, seen, spelt, type_before
 from memql.catalog import Catalog
 from memql.errors import Span
 from memql.functions import AGGREGATES, FUNCTIONS, SCORES
-from memql.lexer import Token, pieces
+from memql.lexer import HARD, Token, pieces
 from memql.misreading import SPELT
 from memql.types import ANY, Type
 
@@ -77,11 +77,19 @@ def _told(reading: Reading, place: int, catalog: Catalog) -> tuple[Sort, str, st
         )
     if token.type == "COUNT_ALL":
         return "function", "count(*) → integer", "how many rows there are"
-    if token.type in SPELT and role == "word" and not (token.type not in CLAUSES and reading.type(place + 1) == "."):
+    if token.type in SPELT and role == "word" and not _is_name(reading, place):
         return "keyword", SPELT[token.type], SAID.get(SPELT[token.type], "")
     if reading.type(place + 1) == "(" and (called := _function(name.lower())):
         return called
     return _variable(reading, place, catalog, name)
+
+
+def _is_name(reading: Reading, place: int) -> bool:
+    """Whether a word that may be a keyword stands where only a name does."""
+    token = reading.tokens[place]
+    may_end = token.type in HARD | {"ASC", "DESC"} or token.type in CLAUSES
+    following = reading.type(place + 1)
+    return (following == "." and token.type not in CLAUSES) or (not may_end and following in (":", ",", ")", "]", ""))
 
 
 def _owner(reading: Reading, place: int, catalog: Catalog) -> Type:
