@@ -114,8 +114,7 @@ def _suggestions(spot: _Spot, parameters: Mapping[str, str]) -> Iterator[Complet
     match reading.role(spot.place):
         case "property":
             of = type_before(reading, spot.catalog, spot.sight(), spot.place - 1)
-            yield from _parts(spot)
-            yield from _properties(spot, of)
+            yield from list(_parts(spot)) or _properties(spot, of)
         case "taken":
             at = reading.opener[spot.place] - 1
             known = spot.sight().get(spelt(reading.tokens[at])) if reading.is_name(at) else None
