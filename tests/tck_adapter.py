@@ -2,12 +2,17 @@
 own owner, who sees nothing of the others.
 
 The runner and its scenarios are not part of this repository; it asks for `name`, `reset`, `load`, `parse` and `run`.
+
+Two things that every item of ours has are not openCypher's, and are kept out of its way here and nowhere else. Its
+graphs may have properties that are called as ours are reserved, such as `id`: they are written with a last capital, in
+the graph and in the query. And its nodes have no kind: that of the scratch nodes is taken out of lists of labels.
 """
 
 import atexit
 import sys
 import tempfile
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +23,32 @@ from engine.execute import PathState, Rows, run
 from engine.limits import Limits
 from engine.records import Receipt
 from engine.tenant import Tenant
-from memql.catalog import Catalog
+from memql.catalog import RESERVED, Catalog
 from memql.compiled import compile_query
 from memql.errors import Problem, Refusal
+from memql.lexer import pieces
 from memql.temporal import TYPES, ours
+from memql.world import RELATION_PROPERTIES
 
 ROOT = Principal("usr_root", admin=True)
-KIND = "Thing"
+KIND = "Scratch"
 """The kind of every node: openCypher knows only labels."""
+THEIRS = {name: name[:-1] + name[-1].upper() for name in RESERVED | RELATION_PROPERTIES}
+"""Their names for properties, and what each is called here: as long, so that places in the text stay."""
+OURS = {ours_: theirs for theirs, ours_ in THEIRS.items()}
+
+
+def escaped(query: str) -> str:
+    """The query with their names of properties as they are called here."""
+    made = query
+    read = pieces(query)
+    for before, token, after in zip_longest(read, read[1:], read[2:]):
+        if token is None:
+            break
+        is_key = before.text in "{," and after is not None and after.text == ":"
+        if token.text in THEIRS and (before.text == "." or is_key):
+            made = made[: token.start] + THEIRS[token.text] + made[token.end :]
+    return made
 
 
 class Refused(Exception):
@@ -73,8 +96,7 @@ class MemQL:
         return self._tenant
 
     def load(self, scenario: Mapping[str, Any]) -> bool:
-        """Records the scenario's graph by the commands that everyone uses. False where it has what these refuse, as a
-        property that is called `id`."""
+        """Records the scenario's graph by the commands that everyone uses. False where it has what these refuse."""
         graph = scenario["graph"] or {"nodes": (), "rels": ()}
         ids = {}
         for node in graph["nodes"]:
@@ -93,7 +115,8 @@ class MemQL:
     def _held(self, properties: Mapping[str, Any]) -> dict[str, Any]:
         """As they are recorded. A value of time is given as the expression that makes it."""
         made = {}
-        for name, value in properties.items():
+        for theirs, value in properties.items():
+            name = THEIRS.get(theirs, theirs)
             if isinstance(value, dict) and "$expr" in value:
                 rows = run(self.tenant, f"RETURN {value['$expr']} AS made", {}, self._me)
                 assert isinstance(rows, Rows), rows
@@ -112,10 +135,14 @@ class MemQL:
         compiled = compile_query(query, self.tenant.catalog)
         if isinstance(compiled, Refusal):
             raise Refused(compiled.problems[0], "compile")
-        rows = run(self.tenant, query, params, self._me)
+        rows = self.asked(escaped(query), params)
         if isinstance(rows, Refusal):
             raise Refused(rows.problems[0], "run")
-        return [column.name for column in rows.columns], [[self._value(each) for each in row] for row in rows.rows]
+        return [each.name for each in compiled.columns], [[self._value(each) for each in row] for row in rows.rows]
+
+    def asked(self, query: str, params: Mapping[str, Any]) -> Rows | Refusal:
+        """The answer to a query as it is written here."""
+        return run(self.tenant, query, params, self._me)
 
     def _value(self, value: Any) -> Any:
         """As the runner compares them: temporal values as text."""
@@ -133,7 +160,9 @@ class MemQL:
                     forward,
                 )
             case list():
-                return [self._value(each) for each in value]
+                return [self._value(each) for each in value if each != KIND]
             case dict():
-                return {key: self._value(each) for key, each in value.items()}
+                return {OURS.get(key, key): self._value(each) for key, each in value.items()}
+            case str():
+                return OURS.get(value, value)
         return str(ours(value)) if type(value) in TYPES else value
