@@ -168,11 +168,11 @@ class Adjacency:
         near_kept: Mask = scope.shown(origins) > 0
         codes = [self._columns.codes[kind] for kind in lasting if kind in self._columns.codes]
         if codes:
-            lasts = any_of(self._column["kind"][rows], codes)
+            lasts = np.flatnonzero(any_of(self._column["kind"][rows], codes))
             # Whoever came to a retired item by such a relation goes on from it, or provenance would end there.
-            near_kept |= lasts & (scope.lasting(origins) > 0)
+            near_kept[lasts] |= scope.lasting(origins[lasts]) > 0
             if near == "source":
-                kept |= lasts & (scope.lasting(ends) > 0)
+                kept[lasts] |= scope.lasting(ends[lasts]) > 0
         kept &= near_kept
         return Steps(rows[kept], origins[kept], ends[kept], self._column["weight"][rows[kept]])
 

@@ -34,6 +34,7 @@ _WIDTHS: Mapping[str, type[np.generic]] = {
     "died": np.int64,
     "valid_from": np.int64,
     "valid_to": np.int64,
+    "recorded_at": np.int64,
 }
 _LOADED = 50_000
 _FEW = 6
@@ -118,7 +119,7 @@ class Columns:
     def apply(self, record: Record) -> None:
         recorded = [event for event in record.events if isinstance(event, ItemRecorded)]
         if recorded:
-            self._add(recorded, record.position)
+            self._add(recorded, record)
         for event in record.events if len(recorded) < len(record.events) else ():
             match event:
                 case ItemRetired():
@@ -129,7 +130,7 @@ class Columns:
                     self._fold(event)
         self.position = record.position
 
-    def _add(self, events: Sequence[ItemRecorded], position: int) -> None:
+    def _add(self, events: Sequence[ItemRecorded], record: Record) -> None:
         """Adds versions, whose dense ids follow each other."""
         first, count = events[0].dense, len(events)
         while first + count > len(self._columns["root"]):
@@ -143,9 +144,10 @@ class Columns:
         columns["owner"][rows] = [self.code(event.owner) for event in events]
         columns["domain"][rows] = [DOMAINS.index(event.domain) for event in events]
         columns["author"][rows] = [self.code(author) if (author := author_of(event)) else 0 for event in events]
-        columns["born"][rows] = position
+        columns["born"][rows] = record.position
+        columns["recorded_at"][rows] = record.at
         columns["died"][rows] = NEVER
-        columns["died"][[event.previous for event in events if event.previous]] = position
+        columns["died"][[event.previous for event in events if event.previous]] = record.position
         self._chain(np.arange(first, first + count))
         self.count = first + count
 

@@ -55,6 +55,9 @@ class Limits(BaseModel):
     """Records after which a store is sealed again: what a crash makes it apply anew."""
     vector_memory: int = Field(268_435_456, ge=0)
     """Bytes of vectors that one tenant keeps in memory for exact search; beyond it an index on disk answers."""
+    property_memory: int = Field(134_217_728, ge=0)
+    """Bytes of items' properties that one tenant keeps in memory for conditions over all of them; beyond it the one
+    unused for longest is let go, and items are read."""
     graph_buffer: int = Field(268_435_456, ge=67_108_864)
     """Bytes of the graph store's page cache for one tenant; below 64 MiB its joins fail."""
     graph_size: int = Field(68_719_476_736, ge=1_073_741_824)

@@ -18,6 +18,7 @@ from engine.graph import Graph
 from engine.index import Index
 from engine.limits import Limits
 from engine.named import Named
+from engine.properties import Properties
 from engine.texts import Texts
 from engine.vectors import Vectors
 from memql.catalog import Catalog
@@ -39,6 +40,7 @@ class Reader:
     scope: Scope
     index: Index
     adjacency: Adjacency
+    properties: Properties
     graph: Graph
     vectors: Vectors
     texts: Texts
@@ -66,9 +68,9 @@ class Reader:
         """These versions, in the order asked. Give only what the scope shows."""
         asked = [int(dense) for dense in denses]
         found = self.index.items(asked)
-        return [self._then(found[dense]) for dense in asked]
+        return [self.then(found[dense]) for dense in asked]
 
-    def _then(self, item: ItemState) -> ItemState:
+    def then(self, item: ItemState) -> ItemState:
         """The version as it was known: what ended it later had not happened."""
         return replace(item, died=NEVER, retired_at=NEVER) if item.retired and item.died > self.position else item
 

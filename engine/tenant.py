@@ -29,6 +29,7 @@ from engine.limits import Limits
 from engine.live import LiveQueries
 from engine.meaning import embedded
 from engine.named import Named
+from engine.properties import Properties
 from engine.reader import Reader
 from engine.records import Receipt, Record, unseal
 from engine.recovery import Damaged, open_journal, rebuild_index
@@ -70,6 +71,7 @@ class Tenant:
         self.journal = journal
         self.columns = Columns(index, journal.position)
         self.adjacency = Adjacency(index, self.columns, journal.position)
+        self.properties = Properties(self.columns, limits)
         self.committer = Committer(
             journal, index, self.columns, self.adjacency,
             catalog=declared_catalog(index, journal), clock=clock, limits=limits, told=self._told,
@@ -267,8 +269,9 @@ class Tenant:
 
     def _reader(self, scope: Scope, index: Index, began: float) -> Reader:
         return Reader(
-            scope, index, self.adjacency, self.graph, self.vectors, self.texts, self.named, self.catalog, self.limits,
-            lambda: self.clock.monotonic() - began > self.limits.read_ms / 1000, self.embedder,
+            scope, index, self.adjacency, self.properties, self.graph, self.vectors, self.texts, self.named,
+            self.catalog, self.limits, lambda: self.clock.monotonic() - began > self.limits.read_ms / 1000,
+            self.embedder,
         )  # fmt: skip
 
     async def read(

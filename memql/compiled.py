@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from memql import ast, bound, plan, walking
@@ -22,9 +23,10 @@ _OF_VECTORS = frozenset({"similarity"})
 """Functions that look at vectors."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Compiled:
-    """A query that can be run any number of times, in a tenant with that catalog."""
+    """A query that can be run any number of times, in a tenant with that catalog. What its plan says of itself is
+    found out once."""
 
     text: str
     statement: ast.Statement
@@ -48,7 +50,20 @@ class Compiled:
     def valid_at(self) -> bound.Expression | None:
         return self.query.valid_at
 
-    @property
+    @cached_property
+    def needed(self) -> Mapping[int, frozenset[Variable]]:
+        """Of each operator, by its identity, the variables that its sources must have."""
+        found: dict[int, frozenset[Variable]] = {}
+        for identity, wanted in plan.needed(self.plan, frozenset(self.columns)):
+            found[identity] = found.get(identity, frozenset()) | wanted
+        return found
+
+    @cached_property
+    def known(self) -> dict[int, object]:
+        """Room for what whoever runs it finds out about its expressions, by their identity, whatever the row."""
+        return {}
+
+    @cached_property
     def needs(self) -> tuple[Store, ...]:
         """The stores whose position bounds the answer's: those that are searched. The graph is only asked which items
         may qualify, and may be ahead or behind."""

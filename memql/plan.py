@@ -5,11 +5,13 @@ and the engine runs them.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from memql.ast import Direction
 from memql.bound import Aggregated, Expression, Fusion, Hop, PathOf, Sort, Typed, Variable, Way
+from memql.errors import Span
+from memql.types import Type
 
 
 class Operator:
@@ -206,12 +208,23 @@ Rule: TypeAlias = Callable[[Operator], Operator]
 
 def inputs(operator: Operator) -> Iterator[tuple[str, Operator]]:
     """The operators right beneath, each with the name of its place."""
-    for each in fields(operator):  # type: ignore[arg-type]
-        value = getattr(operator, each.name)
+    for name in _names(operator):
+        value = getattr(operator, name)
         if isinstance(value, Operator):
-            yield each.name, value
+            yield name, value
         elif isinstance(value, tuple):
-            yield from ((each.name, member) for member in value if isinstance(member, Operator))
+            yield from ((name, member) for member in value if isinstance(member, Operator))
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """The names of its fields."""
+    of = type(value)
+    if (names := _NAMES.get(of)) is None:
+        names = _NAMES[of] = tuple(each.name for each in fields(of))
+    return names
+
+
+_NAMES: dict[type, tuple[str, ...]] = {}
 
 
 def walked(operator: Operator) -> Iterator[Operator]:
@@ -238,6 +251,40 @@ def _expressions(value: Any) -> Iterator[Expression]:
         yield from (each for each in (value.to, value.weight, value.within) if each is not None)
     elif isinstance(value, Fusion):
         yield from _expressions(value.option)
+
+
+def uses(operator: Operator) -> frozenset[Variable]:
+    """Every variable that the operator itself names, in whatever it holds but the operators beneath."""
+    found: set[Variable] = set()
+    for name in _names(operator):
+        _gather(getattr(operator, name), found)
+    return frozenset(found)
+
+
+def _gather(value: Any, found: set[Variable]) -> None:
+    if isinstance(value, Variable):
+        found.add(value)
+    elif isinstance(value, tuple):
+        for member in value:
+            _gather(member, found)
+    elif is_dataclass(value) and not isinstance(value, Operator | Type | Span):
+        for name in _names(value):
+            _gather(getattr(value, name), found)
+
+
+def needed(operator: Operator, above: frozenset[Variable]) -> Iterator[tuple[int, frozenset[Variable]]]:
+    """Of each operator, by its identity, the variables that its sources must have: those that it uses itself, and
+    those `above` that are asked of its rows. What nobody asks for need not be carried along."""
+    wanted = uses(operator)
+    if not isinstance(operator, Aggregate | Union) and not (isinstance(operator, Project) and not operator.keeps):
+        wanted |= above
+    for place, below in inputs(operator):
+        if place not in ("source", "parts"):
+            # A plan within a plan takes from the rows of this one whatever it names.
+            wanted = wanted.union(*map(uses, walked(below)))
+    yield id(operator), wanted
+    for _, below in inputs(operator):
+        yield from needed(below, wanted)
 
 
 def rebuilt(operator: Operator, by: Rule) -> Operator:

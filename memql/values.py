@@ -134,6 +134,8 @@ def _conform_any(value: object, depth: int) -> "Value | Misfit":
         case bool() | int() | float() | str() | date():
             return _conform_scalar(value, type_of(value))
         case list() | tuple():
+            if set(map(type, value)) == {float} and all(map(math.isfinite, value)):
+                return list(value)  # A vector, as most long lists are.
             members: list[Value] = []
             for index, member in enumerate(value):
                 fitted = _conform_any(member, depth + 1)

@@ -21,8 +21,19 @@ from memql.bound import (
 
 def children(expression: Any) -> Iterator[Expression]:
     """The expressions right inside an expression."""
-    for each in fields(expression):
-        yield from _inside(getattr(expression, each.name))
+    for name in _names(expression):
+        yield from _inside(getattr(expression, name))
+
+
+def _names(expression: Any) -> tuple[str, ...]:
+    """The names of its fields that may hold an expression."""
+    of = type(expression)
+    if (names := _NAMES.get(of)) is None:
+        names = _NAMES[of] = tuple(each.name for each in fields(of) if each.name not in ("type", "span"))
+    return names
+
+
+_NAMES: dict[type, tuple[str, ...]] = {}
 
 
 def _inside(value: Any) -> Iterator[Expression]:
@@ -84,11 +95,11 @@ def rewritten(expression: E, by: Any) -> E:
     if made is not None:
         return made  # type: ignore[no-any-return]
     changes = {}
-    for each in fields(expression):  # type: ignore[arg-type]
-        before = getattr(expression, each.name)
+    for name in _names(expression):
+        before = getattr(expression, name)
         after = _rewritten(before, by)
         if after is not before:
-            changes[each.name] = after
+            changes[name] = after
     return replace(expression, **changes) if changes else expression  # type: ignore[type-var]
 
 

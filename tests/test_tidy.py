@@ -104,6 +104,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "embed",
         "columns",
         "adjacency",
+        "properties",
         "cypher",
         "graph",
         "vectors",
@@ -135,6 +136,8 @@ ORDER: dict[str, tuple[str, ...]] = {
     "engine.execute": (
         "seen",
         "batch",
+        "alike",
+        "figures",
         "columnar",
         "running",
         "parameters",

@@ -159,6 +159,7 @@ def execute(
         now = reader.scope.valid_at if reader.scope.valid_at is not None else 0
     seen = Seen(reader, min(now, FOREVER - 1), clock.entropy if clock else None)
     running = Running(reader, seen, parameters, clock.monotonic if clock and prefix == "profile" else None)
+    running.needed, running.known = compiled.needed, compiled.known
     rows: list[tuple[Any, ...]] = []
     try:
         for batch in batches(running, compiled.plan):

@@ -13,11 +13,16 @@ from numpy.typing import NDArray
 
 from engine.columns import Mask, Numbers
 from engine.execute.seen import Seen
+from engine.properties import ABSENT, FLOAT, Held
 from memql.bound import Variable
 from memql.order import group_key
 from memql.world import Datum, Node, Relation
 
 Indexes: TypeAlias = NDArray[np.int64]
+
+
+OUTSIDE = -(2**31) + 1
+"""Below this number lie the variables that hold, for a plan within a plan, from which row each of its rows comes."""
 
 
 class Column(Protocol):
@@ -133,6 +138,83 @@ class Values:
 
 
 @dataclass(frozen=True, slots=True)
+class Floats:
+    """Floats; not a number and `absent` is null."""
+
+    numbers: NDArray[np.float64]
+    absent: Mask
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def take(self, rows: Indexes) -> "Floats":
+        return Floats(self.numbers[rows], self.absent[rows])
+
+    def datums(self, seen: Seen) -> Sequence[Datum]:
+        return self.plain()
+
+    def plain(self) -> list[Datum]:
+        values = self.numbers.tolist()
+        return [None if none else value for value, none in zip(values, self.absent.tolist(), strict=True)]
+
+    def keys(self) -> Sequence[object]:
+        return [group_key(value) for value in self.plain()]
+
+    def present(self) -> Mask:
+        return ~self.absent
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """The public ids of items, which are read where somebody asks for them. `roots` tell them apart; 0 is null."""
+
+    numbers: Numbers
+    roots: Numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def take(self, rows: Indexes) -> "Ids":
+        return Ids(self.numbers[rows], self.roots[rows])
+
+    def datums(self, seen: Seen) -> Sequence[Datum]:
+        return [None if node is None else node.id for node in seen.nodes(self.numbers)]
+
+    def keys(self) -> Sequence[object]:
+        return [root or None for root in self.roots.tolist()]
+
+    def present(self) -> Mask:
+        return self.numbers > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One property of versions, as it is held in memory; of none of them is it elsewhere."""
+
+    held: Held
+    numbers: Numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def take(self, rows: Indexes) -> "Stored":
+        return Stored(self.held, self.numbers[rows])
+
+    def datums(self, seen: Seen) -> Sequence[Datum]:
+        return self.plain()
+
+    def plain(self) -> list[Datum]:
+        return self.held.values(self.numbers)
+
+    def keys(self) -> Sequence[object]:
+        return [group_key(value) for value in self.plain()]
+
+    def present(self) -> Mask:
+        mask: Mask = self.held.forms[self.numbers] != ABSENT
+        return mask
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     size: int
     columns: Mapping[Variable, Column]
@@ -142,6 +224,13 @@ class Batch:
 
     def kept(self, mask: Mask) -> "Batch":
         return self if mask.all() else self.take(np.flatnonzero(mask))
+
+    def narrowed(self, variables: frozenset[Variable]) -> "Batch":
+        """With these only, and with the rows of a plan around it."""
+        if self.columns.keys() <= variables:
+            return self
+        kept = {each: column for each, column in self.columns.items() if each in variables or each.number < OUTSIDE}
+        return Batch(self.size, kept)
 
     def plus(self, columns: Mapping[Variable, Column]) -> "Batch":
         return Batch(self.size, {**self.columns, **columns})
@@ -168,9 +257,37 @@ def stacked(columns: Sequence[Column]) -> Column:
         return Relations(np.concatenate([column.numbers for column in columns]))  # type: ignore[attr-defined]
     if kinds == {Chains}:
         return Chains([chain for column in columns for chain in column.chains])  # type: ignore[attr-defined]
-    if kinds == {Values}:
-        return Values([value for column in columns for value in column.values])  # type: ignore[attr-defined]
-    raise AssertionError("columns of one variable are of one form")
+    if kinds == {Floats}:
+        return Floats(
+            np.concatenate([column.numbers for column in columns]),  # type: ignore[attr-defined]
+            np.concatenate([column.absent for column in columns]),  # type: ignore[attr-defined]
+        )
+    if kinds == {Ids}:
+        return Ids(
+            np.concatenate([column.numbers for column in columns]),  # type: ignore[attr-defined]
+            np.concatenate([column.roots for column in columns]),  # type: ignore[attr-defined]
+        )
+    helds = {id(column.held) for column in columns if isinstance(column, Stored)}
+    if kinds == {Stored} and len(helds) == 1:
+        return Stored(columns[0].held, np.concatenate([column.numbers for column in columns]))  # type: ignore[attr-defined]
+    return Values([value for column in columns for value in _plain(column)])
+
+
+def _plain(column: Column) -> Sequence[Datum]:
+    """The values of a column that needs no reading: numbers may come as such from one batch and not from the next."""
+    if isinstance(column, Floats | Stored):
+        return column.plain()
+    assert isinstance(column, Values), "columns of one variable are of one form"
+    return column.values
+
+
+def as_floats(column: Column) -> Floats | None:
+    """The column as floats, where each of its values is one or null."""
+    if isinstance(column, Stored):
+        forms = column.held.forms[column.numbers]
+        absent = forms == ABSENT
+        return Floats(column.held.numbers[column.numbers], absent) if (absent | (forms == FLOAT)).all() else None
+    return column if isinstance(column, Floats) else None
 
 
 def nulls(like: Column, size: int) -> Column:
@@ -182,6 +299,8 @@ def nulls(like: Column, size: int) -> Column:
             return Relations(np.zeros(size, np.int64))
         case Chains():
             return Chains([None] * size)
+        case Ids():
+            return Ids(np.zeros(size, np.int64), np.zeros(size, np.int64))
     return Values([None] * size)
 
 

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from engine.columns import Numbers
-from engine.execute.batch import UNIT, Batch, Chains, Column, Nodes, Relations, Values, nulls, stacked
+from engine.execute.batch import OUTSIDE, UNIT, Batch, Chains, Column, Nodes, Relations, Values, nulls, stacked
 from engine.execute.expand import expand, trace
 from engine.execute.rows import aggregate, distinct, filter_rows, order, page, project, union, unwind
 from engine.execute.running import Running
@@ -27,6 +27,8 @@ def batches(running: Running, operator: Operator, argument: Batch = UNIT) -> Ite
 
 def _batches(running: Running, operator: Operator, argument: Batch) -> Iterator[Batch]:
     below = [batches(running, each, argument) for name, each in plan.inputs(operator) if name in ("source", "parts")]
+    if isinstance(operator, _REPEATING) and (wanted := running.needed.get(id(operator))) is not None:
+        below = [(batch.narrowed(wanted) for batch in each) for each in below]
     match operator:
         case plan.Unit():
             return iter((UNIT,))
@@ -69,10 +71,8 @@ def _batches(running: Running, operator: Operator, argument: Batch) -> Iterator[
     raise AssertionError(f"{type(operator)} is no operator")
 
 
-_DEPTH = 2**31
-"""Behind this number lie the variables that hold, for a plan within a plan, from which row each of its rows comes."""
-
-
+_REPEATING = (plan.Scan, plan.Expand, plan.Unwind, plan.Search, plan.Apply, plan.Order)
+"""Operators that copy what they take: what nobody asks for any more is not copied."""
 _MIXING = (plan.Aggregate, plan.Distinct, plan.Order, plan.Page, plan.Union)
 """Operators that bring together what belongs to different rows."""
 _Inner = plan.Attempt | plan.Apply | plan.Ask
@@ -91,8 +91,8 @@ def _within(running: Running, operator: _Inner, batch: Batch) -> tuple[list[Batc
     """The rows of the inner plan for those of the batch, and of each the row that it belongs to."""
     if _mixes(operator.inner):
         return _one_by_one(running, operator, batch)
-    depth = sum(1 for variable in batch.columns if variable.number <= -_DEPTH)
-    row = Variable(-_DEPTH - depth, "row", INTEGER)
+    depth = sum(1 for variable in batch.columns if variable.number < OUTSIDE)
+    row = Variable(OUTSIDE - 1 - depth, "row", INTEGER)
     tagged = batch.plus({row: Values(list(range(batch.size)))})
     found = list(batches(running, operator.inner, tagged))
     parts = [np.array(batch.columns[row].datums(running.seen), np.int64) for batch in found]

@@ -1,19 +1,19 @@
 """What is done to rows wherever they come from: filter, project, group, sort, page, unwind."""
 
+import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
-from engine.execute.batch import Batch, Column, Values, joined, stacked
-from engine.execute.running import Prepared, Running
+from engine.execute.alike import groups, in_order, keys, sums
+from engine.execute.batch import Batch, Column, Indexes, Values, as_floats, joined, stacked
+from engine.execute.running import Running
 from engine.execute.seen import Stopped
 from memql.bound import Aggregated, Variable
 from memql.errors import Problem, Reason, Refusal
 from memql.evaluate import failed
 from memql.functions import AGGREGATES, Unanswerable
 from memql.functions.function import shown
-from memql.order import sort_key
 from memql.plan import Aggregate, Distinct, Filter, Order, Page, Project, Union, Unwind
 from memql.world import Datum
 
@@ -87,55 +87,46 @@ def page(running: Running, operator: Page, batches: Iterator[Batch]) -> Iterator
 
 
 def order(running: Running, operator: Order, batches: Iterator[Batch]) -> Iterator[Batch]:
-    prepared = [(running.meaning(sort.expression), sort.descending) for sort in operator.by]
+    prepared = [running.meaning(sort.expression) for sort in operator.by]
+    descending = [sort.descending for sort in operator.by]
     first = sum(running.number(each, "LIMIT") for each in operator.first) if operator.first else None
-    gathered: list[tuple[Batch, list[Sequence[Any]]]] = []
+    gathered: list[tuple[Batch, list[Column]]] = []
     waiting = 0
     for batch in batches:
-        keys = [_sort_keys(each, batch) for each, _ in prepared]
         running.hold(batch.size)
-        gathered.append((batch, keys))
+        gathered.append((batch, [each.column(batch) for each in prepared]))
         waiting += batch.size
         if first is not None and waiting > max(4 * first, 20_000):
-            gathered = [_sorted(gathered, prepared, first)]
+            gathered = [_sorted(running, gathered, descending, first)]
             running.held -= waiting - gathered[0][0].size
             waiting = gathered[0][0].size
     if gathered:
-        yield _sorted(gathered, prepared, first)[0]
-
-
-def _sort_keys(prepared: Prepared, batch: Batch) -> Sequence[Any]:
-    return [sort_key(value) for value in prepared.datums(batch)]
+        yield _sorted(running, gathered, descending, first)[0]
 
 
 def _sorted(
-    gathered: Sequence[tuple[Batch, list[Sequence[Any]]]], by: Sequence[tuple[Prepared, bool]], first: int | None
-) -> tuple[Batch, list[Sequence[Any]]]:
-    """All rows in order; equal ones stay as they were."""
+    running: Running, gathered: Sequence[tuple[Batch, list[Column]]], descending: Sequence[bool], first: int | None
+) -> tuple[Batch, list[Column]]:
+    """All rows in order, or the first of them; equal ones stay as they were."""
     whole = joined([batch for batch, _ in gathered])
-    keys = [[key for _, each in gathered for key in each[place]] for place in range(len(by))]
-    rows = list(range(whole.size))
-    for column, (_, descending) in reversed(list(zip(keys, by, strict=True))):
-        rows.sort(key=column.__getitem__, reverse=descending)
-    rows = rows[:first]
-    return whole.take(np.array(rows, np.int64)), [[column[row] for row in rows] for column in keys]
+    columns = [stacked([own[place] for _, own in gathered]) for place in range(len(descending))]
+    rows = in_order(columns, descending, running.seen, first)
+    return whole.take(rows), [column.take(rows) for column in columns]
 
 
 def distinct(running: Running, operator: Distinct, batches: Iterator[Batch]) -> Iterator[Batch]:
     known: set[object] = set()
     for batch in batches:
+        columns = [batch.columns[each] for each in operator.variables]
+        _, firsts = groups(columns, batch.size)
         fresh = []
-        for row, key in enumerate(_keys([batch.columns[each] for each in operator.variables], batch.size)):
+        for row, key in zip(firsts.tolist(), keys([each.take(firsts) for each in columns], len(firsts)), strict=True):
             if key not in known:
                 known.add(key)
                 fresh.append(row)
         if fresh:
             running.hold(len(fresh))
             yield batch.take(np.array(fresh, np.int64))
-
-
-def _keys(columns: Sequence[Column], size: int) -> Sequence[object]:
-    return list(zip(*(column.keys() for column in columns), strict=True)) if columns else [()] * size
 
 
 class _Gathered:
@@ -149,26 +140,22 @@ class _Gathered:
         self._second = running.meaning(aggregated.second) if aggregated.second is not None else None
         self._seconds: list[Datum] = []
         self._counts = aggregated.function == "count" and not aggregated.distinct
-        self._totals: list[int] = []
-        self._values: list[list[Datum]] = []
-        self._known: list[set[object]] = []
+        self._totals = np.zeros(0, np.int64)
+        self._groups: list[Indexes] = []
+        self._columns: list[Column] = []
+        self._known: set[object] = set()
 
-    def widen(self, groups: int) -> None:
-        while len(self._totals) < groups:
-            self._totals.append(0)
-            self._values.append([])
-            self._known.append(set())
-
-    def take(self, batch: Batch, groups: Sequence[int]) -> None:
+    def take(self, batch: Batch, numbers: Indexes, count: int) -> None:
+        """Rows of these groups, of which there are so many by now."""
         if self._counts:
-            present = None if self._prepared is None else self._prepared.column(batch).present()
-            numbers = np.array(groups, np.int64) if present is None else np.array(groups, np.int64)[present]
-            for group, count in zip(*(each.tolist() for each in np.unique(numbers, return_counts=True)), strict=True):
-                self._totals[group] += count
+            kept = numbers if self._prepared is None else numbers[self._prepared.column(batch).present()]
+            totals = np.bincount(kept, minlength=count)
+            totals[: len(self._totals)] += self._totals
+            self._totals = totals
             return
         assert self._prepared is not None
         if self._second is not None:
-            for group, value in zip(groups, self._second.each(batch), strict=True):
+            for group, value in zip(numbers.tolist(), self._second.each(batch), strict=True):
                 if group == len(self._seconds):
                     self._seconds.append(value)
         column = self._prepared.column(batch)
@@ -176,55 +163,91 @@ class _Gathered:
         fresh = column.take(kept)
         if self._asked.distinct:
             unseen = []
-            for place, (row, key) in enumerate(zip(kept.tolist(), fresh.keys(), strict=True)):
-                if key not in (known := self._known[groups[row]]):
-                    known.add(key)
+            for place, key in enumerate(zip(numbers[kept].tolist(), fresh.keys(), strict=True)):
+                if key not in self._known:
+                    self._known.add(key)
                     unseen.append(place)
             chosen = np.array(unseen, np.int64)
             kept, fresh = kept[chosen], fresh.take(chosen)
         self._running.hold(len(kept))
-        for row, value in zip(kept.tolist(), fresh.datums(self._running.seen), strict=True):
-            self._values[groups[row]].append(value)
+        self._groups.append(numbers[kept])
+        self._columns.append(fresh)
 
-    def column(self) -> Column:
+    def column(self, count: int) -> Column:
+        """The value of each of so many groups."""
         if self._counts:
-            return Values(list(self._totals))
+            totals = np.zeros(count, np.int64)
+            totals[: len(self._totals)] = self._totals
+            return Values(totals.tolist())
+        numbers = np.concatenate([np.empty(0, np.int64), *self._groups])
+        column = stacked(self._columns) if self._columns else Values([])
+        function = self._asked.function.lower()
+        if function in ("sum", "avg") and (floats := as_floats(column)) is not None:
+            return sums(floats.numbers, numbers, count, mean=function == "avg")
+        rows = np.argsort(numbers, kind="stable")
+        values = column.take(rows).datums(self._running.seen)
+        ends = np.cumsum(np.bincount(numbers, minlength=count)).tolist()
+        lists = [list(values[begin:end]) for begin, end in itertools.pairwise([0, *ends])]
         try:
             if self._second is None:
-                return Values([self._function.finish(values) for values in self._values])
+                return Values([self._function.finish(values) for values in lists])
             # A group without rows has no second argument either, and no value whatever it would be.
-            seconds = self._seconds or [0] * len(self._values)
-            return Values(list(map(self._function.finish, self._values, seconds)))
+            seconds = self._seconds or [0] * len(lists)
+            return Values(list(map(self._function.finish, lists, seconds)))
         except Unanswerable as wrong:
             raise failed(wrong, self._asked.span) from None
 
 
 def aggregate(running: Running, operator: Aggregate, batches: Iterator[Batch]) -> Iterator[Batch]:
-    keys = [(variable, running.meaning(expression)) for variable, expression in operator.keys]
+    prepared = [(variable, running.meaning(expression)) for variable, expression in operator.keys]
     gathered = [(variable, _Gathered(running, aggregated)) for variable, aggregated in operator.aggregates]
-    numbers: dict[object, int] = {} if keys else {(): 0}
-    columns: list[list[Column]] = [[] for _ in keys]
+    numbering = _Numbering([variable for variable, _ in prepared])
     for batch in batches:
-        own = [each.column(batch) for _, each in keys]
-        groups, first = [], []
-        for row, key in enumerate(_keys(own, batch.size)):
-            if (group := numbers.get(key)) is None:
-                group = numbers[key] = len(numbers)
-                first.append(row)
-            groups.append(group)
-        if first:
-            running.hold(len(first))
-            for place, column in enumerate(own):
-                columns[place].append(column.take(np.array(first, np.int64)))
+        numbers = numbering.take(running, [each.column(batch) for _, each in prepared], batch.size)
         for _, each in gathered:
-            each.widen(len(numbers))
-            each.take(batch, groups)
-    for _, each in gathered:
-        each.widen(len(numbers))
-    if not numbers:
-        return
-    made: dict[Variable, Column] = {v: stacked(parts) for (v, _), parts in zip(keys, columns, strict=True)}
-    yield Batch(len(numbers), {**made, **{variable: each.column() for variable, each in gathered}})
+            each.take(batch, numbers, numbering.count)
+    if numbering.count:
+        columns = {variable: each.column(numbering.count) for variable, each in gathered}
+        yield Batch(numbering.count, {**numbering.columns(), **columns})
+
+
+class _Numbering:
+    """Groups, numbered in the order in which they are met, and the keys of each."""
+
+    def __init__(self, variables: Sequence[Variable]) -> None:
+        self._variables = variables
+        self._known: dict[object, int] = {}
+        self._heads: list[Sequence[Column]] = []
+        self.count = 0 if variables else 1
+
+    def take(self, running: Running, own: Sequence[Column], size: int) -> Indexes:
+        """The number of the group of each row."""
+        at, firsts = groups(own, size)
+        if not self._variables:
+            return at
+        heads = [column.take(firsts) for column in own]
+        if not self._heads:
+            # Of a single batch all groups are known by their numbers.
+            self._heads, self.count = [heads], len(firsts)
+            running.hold(len(firsts))
+            return at
+        if not self._known:
+            self._known = {key: number for number, key in enumerate(keys(self._heads[0], self.count))}
+        numbers, fresh = [], []
+        for row, key in enumerate(keys(heads, len(firsts))):
+            if (number := self._known.get(key)) is None:
+                number = self._known[key] = len(self._known)
+                fresh.append(row)
+            numbers.append(number)
+        if fresh:
+            running.hold(len(fresh))
+            self._heads.append([head.take(np.array(fresh, np.int64)) for head in heads])
+        self.count = len(self._known)
+        return np.array(numbers, np.int64)[at]
+
+    def columns(self) -> dict[Variable, Column]:
+        places = enumerate(self._variables)
+        return {variable: stacked([heads[place] for heads in self._heads]) for place, variable in places}
 
 
 def union(running: Running, operator: Union, parts: Sequence[Iterator[Batch]]) -> Iterator[Batch]:

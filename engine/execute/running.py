@@ -5,24 +5,30 @@ Limits are looked at between batches. What stops a query is raised as `Stopped` 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from engine.columns import Mask, Numbers
 from engine.execute.batch import Batch, Column, Nodes, Values
-from engine.execute.columnar import columnar
+from engine.execute.columnar import Decide, Known, columnar
+from engine.execute.figures import Figures, Sources, figures
 from engine.execute.seen import Seen, Stopped
+from engine.properties import Held
 from engine.reader import Reader
 from memql import ast, bound, walking
-from memql.bound import Expression
+from memql.bound import Expression, Variable
 from memql.errors import Problem, Reason, Refusal
 from memql.evaluate import Evaluator, Meaning
+from memql.order import Truth
 from memql.plan import Operator
 from memql.rules import cannot_fail
 from memql.world import Datum
 
 LOOK = 64
 """Rows between two looks at the deadline: an expression may take milliseconds."""
+FEW = 64
+"""Rows below which items are read, and no property of all of them is held in memory for their sake."""
 LONG = 100
 """From so many members or characters on a value counts as rows do: a member as one, eight characters as one."""
 
@@ -48,6 +54,10 @@ class Running:
     embedder: str = ""
     passed: int = 0
     held: int = 0
+    needed: Mapping[int, frozenset[Variable]] = field(default_factory=dict)
+    """Of an operator, by its identity, the variables that its sources must have; of one that is not there, all."""
+    known: dict[int, object] = field(default_factory=dict)
+    """What was found out about expressions, by their identity, when they were run before."""
     evaluator: Evaluator = field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +93,24 @@ class Running:
     def constant(self, expression: Expression) -> Datum:
         return self.evaluator.constant(expression)
 
+    def held_property(self, name: str, rows: int) -> Held | None:
+        """The column of a property that holds all versions; None where so few rows are better read."""
+        if rows < FEW:
+            return None
+        reader = self.reader
+        return reader.properties.held(name, reader.scope.count, rows, reader.index, self.seen.check)
+
+    def truth(self, expression: Expression, variable: Variable) -> Callable[[Datum], Truth]:
+        """What the condition says where that variable, its only one, has a value."""
+        meaning = self.evaluator.meaning(expression, {variable: 0})
+        return lambda value: meaning((value,))
+
+    @property
+    def sources(self) -> Sources:
+        """Where numbers of many rows come from."""
+        reader = self.reader
+        return Sources(reader.scope.columns, reader.adjacency.column("weight"), self.held_property, self.constant)
+
     def number(self, expression: Expression, what: str) -> int:
         """A count that does not depend on a row."""
         value = self.constant(expression)
@@ -113,26 +141,76 @@ def too_much(limit: str, message: str, hint: str) -> Refusal:
     return Refusal(Reason.LIMIT, (Problem("Q404", f"{message} (`{limit}`)", "", f"{hint}; or raise `limits.{limit}`"),))
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What an expression is, whoever runs it: `kinds` of `n:A|B`, where it asks nothing else; `safe` where it may be
+    asked of more rows than the reference would ask."""
+
+    variables: tuple[Variable, ...]
+    places: Mapping[Variable, int]
+    is_condition: bool
+    kinds: tuple[str, ...] | None
+    safe: bool
+
+
+def _shape(running: Running, expression: Expression) -> Shape:
+    known = running.known.get(id(expression))
+    if isinstance(known, Shape):
+        return known
+    variables = tuple(sorted(walking.variables(expression), key=lambda each: each.number))
+    made = Shape(
+        variables,
+        {variable: place for place, variable in enumerate(variables)},
+        expression.type.name in ("boolean", "any", "null"),
+        _kinds(expression),
+        # What may fail must be evaluated as it stands: where the reference fails, so does this.
+        len(variables) == 1 and cannot_fail(expression),
+    )
+    running.known[id(expression)] = made
+    return made
+
+
 class Prepared:
-    """An expression made ready for the rows of a query."""
+    """An expression made ready for the rows of a query. What of it is asked for is made when it is first asked for."""
 
     def __init__(self, running: Running, expression: Expression) -> None:
         self._running, self._seen = running, running.seen
         self._columns = running.reader.scope.columns
         self._expression = expression
-        self._variables = sorted(walking.variables(expression), key=lambda each: each.number)
-        places = {variable: place for place, variable in enumerate(self._variables)}
-        self._meaning: Meaning = running.evaluator.meaning(expression, places)
-        self._truth = running.evaluator.condition(expression, places) if _may_be_true(expression) else None
-        self._codes = _kind_codes(expression, self._columns.codes)
-        # What may fail must be evaluated as it stands: where the reference fails, so does this.
-        safe = len(self._variables) == 1 and cannot_fail(expression)
-        self._decide = columnar(expression, self._columns, running.constant) if safe else None
+        self._shape = _shape(running, expression)
+        self._variables = self._shape.variables
+
+    @cached_property
+    def _meaning(self) -> Meaning:
+        return self._running.evaluator.meaning(self._expression, self._shape.places)
+
+    @cached_property
+    def _truth(self) -> Callable[[tuple[Datum, ...]], bool]:
+        assert self._shape.is_condition
+        return self._running.evaluator.condition(self._expression, self._shape.places)
+
+    @cached_property
+    def _codes(self) -> list[int] | None:
+        kinds, codes = self._shape.kinds, self._columns.codes
+        return None if kinds is None else [codes[name] for name in kinds if name in codes]
+
+    @cached_property
+    def _decide(self) -> Decide | None:
+        running = self._running
+        if not self._shape.safe:
+            return None
+        return columnar(self._expression, Known(self._columns, running.constant, running.held_property, running.truth))
+
+    @cached_property
+    def _figured(self) -> Figures | None:
+        return figures(self._running.sources, self._expression)
 
     def column(self, batch: Batch) -> Column:
         """Its value for each row. A variable is the column that it has."""
         if isinstance(self._expression, bound.Local):
             return batch.columns[self._expression.variable]
+        if (found := self._figured and self._figured(batch)) is not None:
+            return found
         values = []
         for value in self.each(batch):
             if isinstance(value, list | str) and len(value) > LONG:
@@ -142,17 +220,17 @@ class Prepared:
 
     def each(self, batch: Batch) -> Iterator[Datum]:
         """Its values one by one, each made when it is asked for."""
+        meaning = self._meaning
         for at, row in enumerate(self._rows(batch)):
             if not at % LOOK:
                 self._seen.check()
-            yield self._meaning(row)
+            yield meaning(row)
 
     def datums(self, batch: Batch) -> list[Datum]:
         return list(self.each(batch))
 
     def mask(self, batch: Batch) -> Mask:
         """Where it is true."""
-        assert self._truth is not None
         if self._codes is not None and isinstance(column := batch.columns[self._variables[0]], Nodes):
             kinds = self._columns.column("kind")[column.numbers]
             return np.isin(kinds, self._codes) & (column.numbers > 0)
@@ -166,7 +244,6 @@ class Prepared:
 
     def _looked_up(self, batch: Batch) -> Mask:
         truth = self._truth
-        assert truth is not None
         return np.fromiter((truth(row) for row in self._rows(batch)), np.bool_, batch.size)
 
     def _rows(self, batch: Batch) -> Iterable[tuple[Datum, ...]]:
@@ -175,19 +252,15 @@ class Prepared:
         return zip(*(batch.columns[variable].datums(self._seen) for variable in self._variables), strict=True)
 
 
-def _may_be_true(expression: Expression) -> bool:
-    return expression.type.name in ("boolean", "any", "null")
-
-
-def _kind_codes(expression: Expression, codes: Mapping[str, int]) -> list[int] | None:
-    """The numbers of the kinds that `n:A|B` asks for, where kinds are all that it asks for."""
+def _kinds(expression: Expression) -> tuple[str, ...] | None:
+    """The kinds that `n:A|B` asks for, where kinds are all that it asks for."""
     if not isinstance(expression, bound.Labelled) or not isinstance(expression.of, bound.Local):
         return None
     kinds = expression.of.type.kinds
     names = _names(expression.labels)
     if names is None or kinds is None or not set(names) <= kinds or expression.of.type.name != "node":
         return None
-    return [codes[name] for name in names if name in codes]
+    return tuple(names)
 
 
 def _names(labels: ast.Labels) -> list[str] | None:

@@ -51,6 +51,8 @@ def _by_id(running: Running, operator: Scan, batch: Batch, ids: list[Datum]) -> 
     for id_ in {each for named in asked for each in named}:
         if (newest := reader.index.item(id_)) is not None:
             found[id_] = newest.root
+            if newest.born <= reader.position:
+                running.seen.keep(newest)
     pairs = [(row, found[id_]) for row, named in enumerate(asked) for id_ in named if id_ in found]
     rows, roots = np.array(pairs, np.int64).reshape(-1, 2).T
     numbers = reader.scope.lasting(roots) if operator.lasting else reader.scope.shown(roots)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from engine.columns import Mask, Numbers
-from engine.execute.batch import Batch, Column, Nodes, Values, denses, joined
+from engine.execute.batch import Batch, Column, Floats, Nodes, Values, denses, joined
 from engine.execute.operands import Operands, fusion_of
 from engine.execute.running import Running, too_much
 from engine.execute.seen import Stopped
@@ -179,5 +179,5 @@ def _scores(operator: Search, ranking: Ranking, count: int) -> Mapping[Variable,
         scores.append({"total": total, "rank": at + 1, **dict(zip(raw, signals[at], strict=True)), "parts": explained})
     columns: dict[Variable, Column] = {operator.score: Values(scores)}
     if operator.total is not None:
-        columns[operator.total] = Values(list(totals))
+        columns[operator.total] = Floats(ranking.totals[:count].astype(np.float64), np.zeros(count, np.bool_))
     return columns

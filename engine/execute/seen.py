@@ -48,6 +48,11 @@ class Seen:
         if self.reader.overdue():
             raise Stopped(late(self.reader.limits))
 
+    def keep(self, state: ItemState) -> None:
+        """A version that was read for another reason."""
+        if len(self._nodes) < KEPT:
+            self._nodes[state.dense] = as_node(self.reader.then(state))
+
     def nodes(self, denses: Numbers) -> list[Node | None]:
         """These versions as values; None for 0."""
         asked = denses.tolist()

@@ -20,11 +20,11 @@ def _numbers(name: str, values: list[Datum]) -> list[int | float]:
 def _sum(values: list[Datum]) -> Datum:
     numbers = _numbers("sum", values)
     if any(isinstance(number, float) for number in numbers):
-        return _float_sum(numbers)
+        return float_sum(numbers)
     return reduce(add, numbers, 0)
 
 
-def _float_sum(numbers: list[int | float]) -> float:
+def float_sum(numbers: list[int | float]) -> float:
     """Without the error that adding one by one would gather, so that the order of rows does not matter."""
     try:
         return math.fsum(numbers)
@@ -34,7 +34,7 @@ def _float_sum(numbers: list[int | float]) -> float:
 
 def _mean(values: list[Datum]) -> float | None:
     numbers = _numbers("avg", values)
-    return _float_sum(numbers) / len(numbers) if numbers else None
+    return float_sum(numbers) / len(numbers) if numbers else None
 
 
 def _spread(values: list[Datum], *, whole: bool) -> float:
@@ -42,7 +42,7 @@ def _spread(values: list[Datum], *, whole: bool) -> float:
     count = len(numbers) - (0 if whole else 1)
     if count <= 0 or len(numbers) < 2:
         return 0.0
-    mean = _float_sum(numbers) / len(numbers)
+    mean = float_sum(numbers) / len(numbers)
     return math.sqrt(math.fsum((number - mean) ** 2 for number in numbers) / count)
 
 

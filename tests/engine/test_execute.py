@@ -238,7 +238,7 @@ def test_a_query_that_takes_too_long_is_stopped(limited: Callable[..., Place]) -
     place = limited(read_ms=50)
     for n in range(20):
         place.do(Remember(text=f"tea {n}"))
-    found = run(place.tenant, "MATCH (a), (b), (c), (d), (e) RETURN count(*) AS n", {}, ME)
+    found = run(place.tenant, "MATCH (a), (b), (c), (d) RETURN max(a.text + b.text + c.text + d.text) AS n", {}, ME)
     assert isinstance(found, Refusal)
     assert found.problems[0].code == "TOO_SLOW"
 
