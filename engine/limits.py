@@ -104,6 +104,8 @@ class Limits(BaseModel):
     """Least time between two answers of a live query: what is shown to people need not be faster."""
     live_resume: int = Field(50_000, ge=0)
     """Records since a cursor, up to which a live query is resumed by what has changed; beyond, by all its rows."""
+    query_path_relations: int = Field(5_000_000, ge=1)
+    """Relations in all paths that one pattern may hold at once: some hundred megabytes."""
     search_rows: int = Field(1_000, ge=1)
     """Most that the LIMIT of one SEARCH may ask for: each candidate is scored by every signal."""
     near_hops: int = Field(6, ge=1)

@@ -25,6 +25,10 @@ class Sight:
     def plus(self, *variables: Variable) -> "Sight":
         return Sight({**self.names, **{each.name: each for each in variables}}, self.scores)
 
+    def without(self, names: Iterable[str]) -> "Sight":
+        left = {name: each for name, each in self.names.items() if name not in set(names)}
+        return Sight(left, self.scores)
+
     def scored(self, variable: Variable, score: Variable) -> "Sight":
         return Sight(self.names, {**self.scores, variable: score})
 

@@ -213,6 +213,28 @@ class Hop:
     hops: ast.Hops | None = None
     one: Variable | None = None
     each: Expression | None = None
+    acyclic: bool = False
+    """Whether a chain meets no node twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A pattern again and again between `near` and `far`: each time it goes from `first` to `last`, and begins where it
+    ended before. `variable` is the list of all relations that are passed. `lists`: each variable of the pattern that
+    has a name, with the one that holds its values, a list, outside."""
+
+    variable: Variable
+    near: Variable
+    far: Variable
+    pattern: "Pattern"
+    first: Variable
+    last: Variable
+    lists: tuple[tuple[Variable, Variable], ...]
+    hops: ast.Hops
+    acyclic: bool = False
+
+
+Stretch: TypeAlias = Hop | Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,15 +247,28 @@ class PathOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """Which paths of a pattern are taken, of each two nodes that they join: it has this one then. `conditions` are what
+    is asked of the path itself; those of the pattern are asked of what was taken."""
+
+    selector: ast.Selector
+    path: PathOf
+    conditions: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Pattern:
     """`nodes` in the order written; those in `known` were bound before. All conditions must be true together: labels,
     property maps and WHERE are all conditions here."""
 
     nodes: tuple[Variable, ...]
-    hops: tuple[Hop, ...]
+    hops: tuple[Stretch, ...]
     paths: tuple[PathOf, ...]
     conditions: tuple[Expression, ...]
     known: frozenset[Variable]
+    acyclic: tuple[PathOf, ...] = ()
+    """Those of its paths that meet no node twice."""
+    selection: "Selection | None" = None
 
 
 # Clauses

@@ -9,7 +9,8 @@ from memql.bound import Expression, Variable
 from memql.compiled import Compiled
 from memql.footprint import footprint
 from memql.plan import Operator
-from memql.printer import WAYS, labels_text, member, printed, text
+from memql.printer import WAYS, printed
+from memql.spelling import labels_text, member, selector_text, text
 from memql.values import iso, micros
 from memql.waking import wakes
 
@@ -47,12 +48,16 @@ def _lines(operator: Operator, depth: int, costs: Costs | None) -> Iterator[str]
     for place, below in plan.inputs(operator):
         if isinstance(below, plan.Unit):
             continue
-        label = {"among": "pre-filter", "beside": "pre-filter of each row", "inner": "each row"}.get(place)
+        each_row = _INNER.get(type(operator), "each row")
+        label = {"among": "pre-filter", "beside": "pre-filter of each row", "inner": each_row}.get(place)
         if label:
             yield f"{'  ' * (depth + 1)}{label}:"
             yield from _lines(below, depth + 2, costs)
         else:
             yield from _lines(below, depth + 1, costs)
+
+
+_INNER = {plan.Repeat: "each time", plan.Choose: "all that fit"}
 
 
 def _post_filter(operator: Operator) -> str:
@@ -96,6 +101,12 @@ def described(operator: Operator) -> tuple[str, str]:
             return _scan(operator)
         case plan.Expand():
             return "Expand", _expand(operator)
+        case plan.Repeat():
+            return "Repeat", _repeat(operator)
+        case plan.Choose(selector=selector, ends=ends):
+            return "Choose", f"{selector_text(selector)} from {label(ends[0])} to {label(ends[1])}"
+        case plan.Acyclic(path=path):
+            return "Acyclic", f"through {', '.join(label(each) for each in path.nodes)}"
         case plan.Trace(path=path):
             return "Trace", f"{label(path.variable)}"
         case plan.Filter(conditions=conditions):
@@ -156,9 +167,23 @@ def _expand(expand: plan.Expand) -> str:
     kinds = f":{'|'.join(sorted(expand.kinds))}" if expand.kinds is not None else ""
     line = f"({label(expand.origin)}){left}{f'[{inside}]' if inside else ''}{right}({label(expand.end)}{kinds})"
     line += " closing" if expand.closes else ""
+    line += " acyclic" if hop.acyclic and hop.hops is not None else ""
     if hop.each is not None:
         line += f" each {shown(hop.each)}"
     others = [label(each) for each in expand.unlike]
+    return line + (f" unlike {', '.join(others)}" if others else "")
+
+
+def _repeat(repeat: plan.Repeat) -> str:
+    """From where to where, how often, and what each time stands in the lists outside."""
+    hops = repeat.hop.hops
+    line = f"({label(repeat.origin)})-{{{hops.least},{'' if hops.most is None else hops.most}}}-({label(repeat.end)})"
+    line += " closing" if repeat.closes else ""
+    line += f" from {label(repeat.begin)} to {label(repeat.finish)}"
+    lists = [label(outside) for _, outside in repeat.hop.lists]
+    line += f" lists {', '.join(lists)}" if lists else ""
+    line += " acyclic" if repeat.hop.acyclic else ""
+    others = [label(each) for each in repeat.unlike]
     return line + (f" unlike {', '.join(others)}" if others else "")
 
 

@@ -124,6 +124,9 @@ class _Gathering:
                 alone = all(hop.hops is not None and hop.hops.least == 0 for hop in hops)
                 self.site(node, pattern.conditions, alone=alone)
         for hop in pattern.hops:
+            if isinstance(hop, bound.Group):
+                self.pattern(hop.pattern)
+                continue
             kinds = None if hop.kinds is None else frozenset(hop.kinds)
             if hop.hops is not None:
                 on_the_way = Site(alone=False)
@@ -135,6 +138,10 @@ class _Gathering:
                 self.steps.append(Step(kinds, near, far, hop.direction))
             if hop.each is not None:
                 self.expression(hop.each)
+        if pattern.selection is not None:
+            # Another path may be shorter, and take the place of one that is there.
+            self.ordered = True
+            self.all_of(pattern.selection.conditions)
         self.all_of(pattern.conditions)
 
     def site(self, node: Variable, conditions: tuple[Expression, ...], *, alone: bool) -> None:

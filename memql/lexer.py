@@ -27,7 +27,7 @@ FOREIGN = frozenset("CREATE MERGE DELETE DETACH REMOVE FOREACH FIELDTERMINATOR P
 SOFT = (
     frozenset(
         "EXPLAIN PROFILE LIVE ALL SKIP OFFSET LIMIT ASC DESC SEARCH MATCHES NEAR ON WITHIN WEIGHT FUSE SCORE "
-        "EXISTS COUNT COLLECT CALL".split()
+        "EXISTS COUNT COLLECT CALL ANY SHORTEST GROUPS TRAIL ACYCLIC".split()
     )
     | VERBS
     | FOREIGN - {"LOAD_CSV"}
@@ -40,18 +40,27 @@ PAIRS = {
     ("ENDS", "WITH"): "ENDS_WITH",
     ("SIMILAR", "TO"): "SIMILAR_TO",
     ("LOAD", "CSV"): "LOAD_CSV",
+    ("ANY", "SHORTEST"): "ANY_SHORTEST",
+    ("ALL", "SHORTEST"): "ALL_SHORTEST",
 }
 """Two words that are one token. Where the grammar has no use for the pair the parser takes them apart again."""
 KEYWORDS = (HARD | SOFT | {"ASCENDING", "DESCENDING"}) - {"PROCEDURE"}
-_ALIASES = {"ASCENDING": "ASC", "DESCENDING": "DESC", "SIZE": "COUNT"}
+_ALIASES = {"ASCENDING": "ASC", "DESCENDING": "DESC", "SIZE": "COUNT", "GROUP": "GROUPS"}
 _FIRST = {first for first, _ in PAIRS}
-_BRACE = re.compile(r"\s*\{")
+_BRACE, _BRACKET = re.compile(r"\s*\{"), re.compile(r"\s*\(")
+_MODE = re.compile(r"\s*(?:\(|GROUPS?\b)", re.IGNORECASE)
 _ONLY_BEFORE = {
     "EXISTS": _BRACE,
     "COUNT": _BRACE,
     "COLLECT": _BRACE,
     "CALL": re.compile(r"\s*(?:\([\w\s,`]*\)\s*)?\{"),
     "SIZE": re.compile(r"\s*\{\s*\("),
+    "ANY": re.compile(r"\s*(?:\(|\d|(?:SHORTEST|TRAIL|ACYCLIC)\b)", re.IGNORECASE),
+    "SHORTEST": re.compile(r"\s*\d"),
+    "TRAIL": _MODE,
+    "ACYCLIC": _MODE,
+    "GROUPS": _BRACKET,
+    "GROUP": _BRACKET,
 }
 """Words that are keywords only where this follows. `size {(a)-->()}` is what many write for COUNT."""
 _PROCEDURE = re.compile(r"\s+[^\W\d]|\s*`")
@@ -179,7 +188,7 @@ def pieces(text: str) -> list[Token]:
 
 def _keyword(text: str, token: Token) -> str:
     word = token.text.upper()
-    if word not in KEYWORDS and word != "SIZE":
+    if word not in KEYWORDS and word not in _ALIASES:
         return "IDENT"
     if word in _ONLY_BEFORE and not _ONLY_BEFORE[word].match(text, token.end):
         return "PROCEDURE" if word == "CALL" and _PROCEDURE.match(text, token.end) else "IDENT"
@@ -273,9 +282,13 @@ def _settled(found: list[Token]) -> list[Token] | Problem:
     for place, stroke in strokes.items():
         if _is_comprehension(found, closes, place):
             found[stroke].type = "BAR"
-    for place, end in closes.items():
-        if found[place].type == "(" and _begins_pattern(found, closes, place, end):
+    for place in sorted(closes, reverse=True):  # What a bracket is depends on those inside and behind it.
+        if found[place].type != "(" or (place and found[place - 1].type in ("IDENT", "QUOTED")):
+            continue  # The arguments of a function.
+        if _begins_pattern(found, closes, place, closes[place]):
             found[place].type = "PATTERN"
+        elif _begins_group(found, place, closes[place]):
+            found[place].type = "REPEATED"
     return found
 
 
@@ -299,15 +312,15 @@ def _is_comprehension(found: list[Token], closes: dict[int, int], place: int) ->
 
 
 def _begins_pattern(found: list[Token], closes: dict[int, int], place: int, end: int) -> bool:
-    """Whether the bracket is a node, and an arrow leads from it to another bracket."""
-    if place and found[place - 1].type in ("IDENT", "QUOTED"):
-        return False  # The arguments of a function.
+    """Whether the bracket is a node, and an arrow leads from it to another bracket, or a group follows."""
     inside = found[place + 1 : end]
     if inside and inside[0].type not in (":", "{", "PARAMETER"):
         plain = len(inside) == 1 or inside[1].type in (":", "{", "PARAMETER", "WHERE")
         if not plain or not (inside[0].type in ("IDENT", "QUOTED") or inside[0].type in SOFT):
             return False
     at = end + 1
+    if found[at].type == "REPEATED":
+        return True
     if found[at].type == "<":
         at += 1
     if found[at].type != "-":
@@ -326,4 +339,9 @@ def _begins_pattern(found: list[Token], closes: dict[int, int], place: int, end:
         at += 1
     elif found[at].type == "{":
         at = closes[at] + 1
-    return found[at].type == "("
+    return found[at].type in ("(", "PATTERN", "REPEATED")
+
+
+def _begins_group(found: list[Token], place: int, end: int) -> bool:
+    """Whether the bracket holds a pattern, and is said to repeat."""
+    return found[place + 1].type in ("PATTERN", "REPEATED") and found[end + 1].type in ("{", "+", "*")

@@ -3,6 +3,7 @@
 It is not fast, and nothing in it is clever: it is what every better plan must agree with.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -68,16 +69,28 @@ def _match(source: Operator, clause: bound.Match) -> Operator:
     pattern = clause.pattern
     if not clause.optional:
         return lower_pattern(source, pattern)
-    handed = pattern.known.union(*(walking.variables(each) & plan.binds(source) for each in pattern.conditions))
-    inner = lower_pattern(plan.Argument(tuple(sorted(handed, key=lambda each: each.number))), pattern)
+    inner = lower_pattern(_row(walking.taken_by(pattern) & plan.binds(source)), pattern)
     # What a question inside of it was answered is asked for by nobody behind it.
     own = {each for each in plan.binds(inner) - plan.binds(source) if each.number >= 0}
-    return plan.Attempt(source, inner, tuple(sorted(own, key=lambda each: each.number)))
+    return plan.Attempt(source, inner, _sorted(own))
+
+
+def _row(variables: Iterable[Variable]) -> plan.Argument:
+    return plan.Argument(_sorted(variables))
+
+
+def _sorted(variables: Iterable[Variable]) -> tuple[Variable, ...]:
+    return tuple(sorted(variables, key=lambda each: each.number))
 
 
 def lower_pattern(source: Operator, pattern: bound.Pattern) -> Operator:
     """Scans the first node that is written, and goes on from what is bound."""
-    made = expanded(source, pattern.nodes, pattern.hops, pattern.known)
+    if pattern.selection is not None:
+        made = _chosen(source, pattern, pattern.selection)
+    else:
+        made = expanded(source, pattern.nodes, pattern.hops, pattern.known)
+        for path in pattern.acyclic:
+            made = plan.Acyclic(made, path)
     for path in pattern.paths:
         made = plan.Trace(made, path)
     joined = {end for hop in pattern.hops for end in (hop.near, hop.far)}
@@ -86,12 +99,21 @@ def lower_pattern(source: Operator, pattern: bound.Pattern) -> Operator:
     return filtered(made, (*alone, *pattern.conditions))
 
 
+def _chosen(source: Operator, pattern: bound.Pattern, selection: bound.Selection) -> Operator:
+    """All that fits, of which the selector takes some; what is asked of the path itself is asked before."""
+    plain = replace(pattern, paths=(), selection=None, conditions=selection.conditions)
+    inner = lower_pattern(_row(walking.taken_by(plain) & plan.binds(source)), plain)
+    own = {each for each in plan.binds(inner) - plan.binds(source) if each.number >= 0}
+    ends = (selection.path.nodes[0], selection.path.nodes[-1])
+    return plan.Choose(source, inner, selection.selector, ends, selection.path.hops, _sorted(own))
+
+
 def _is_there(node: Variable) -> Expression:
     return bound.Call("IS NOT NULL", (bound.local(node),), type=BOOLEAN.present())
 
 
 def expanded(
-    source: Operator, nodes: tuple[Variable, ...], hops: tuple[bound.Hop, ...], known: frozenset[Variable]
+    source: Operator, nodes: tuple[Variable, ...], hops: tuple[bound.Stretch, ...], known: frozenset[Variable]
 ) -> Operator:
     """All of these hops, each from an end that is bound by then; nodes are scanned in the order given."""
     made, have, left = source, set(known), list(hops)
@@ -104,21 +126,41 @@ def expanded(
             left.remove(hop)
             onwards = hop.near in have
             origin, end = (hop.near, hop.far) if onwards else (hop.far, hop.near)
-            direction = hop.direction if onwards else _FLIPPED[hop.direction]
-            again = hop.variable in have
-            made = plan.Expand(made, hop, origin, end, direction, end in have, again, tuple(passed))
+            if isinstance(hop, bound.Group):
+                made = _repeated(made, hop, onwards, end in have, tuple(passed))
+                have |= {outside for _, outside in hop.lists}
+            else:
+                direction = hop.direction if onwards else _FLIPPED[hop.direction]
+                again = hop.variable in have
+                made = plan.Expand(made, hop, origin, end, direction, end in have, again, tuple(passed))
             have |= {end, hop.variable}
             passed.append(hop.variable)
     return made
 
 
-def reached_by_provenance(node: Variable, hops: tuple[bound.Hop, ...]) -> bool:
+def _repeated(
+    source: Operator, group: bound.Group, onwards: bool, closes: bool, passed: tuple[Variable, ...]
+) -> Operator:
+    origin, end = (group.near, group.far) if onwards else (group.far, group.near)
+    begin, finish = (group.first, group.last) if onwards else (group.last, group.first)
+    nodes = dict.fromkeys((begin, *group.pattern.nodes))
+    pattern = replace(group.pattern, nodes=tuple(nodes), known=frozenset({begin}))
+    inner = lower_pattern(_row(walking.taken_by(pattern)), pattern)
+    return plan.Repeat(source, inner, group, origin, end, begin, finish, closes, passed)
+
+
+def reached_by_provenance(node: Variable, hops: tuple[bound.Stretch, ...]) -> bool:
     """Whether a hop may lead here through a lasting kind: then it must not matter from which side it is looked at."""
-    return any(
-        (hop.kinds is None or LASTING & set(hop.kinds))
-        and ((hop.far == node and hop.direction != "in") or (hop.near == node and hop.direction != "out"))
-        for hop in hops
-    )
+    return any(_may_last(hop, node) for hop in hops)
+
+
+def _may_last(hop: bound.Stretch, node: Variable) -> bool:
+    if isinstance(hop, bound.Group):
+        ends = ((hop.near, hop.first), (hop.far, hop.last))
+        return any(outer == node and reached_by_provenance(inner, hop.pattern.hops) for outer, inner in ends)
+    if hop.kinds is not None and not LASTING & set(hop.kinds):
+        return False
+    return (hop.far == node and hop.direction != "in") or (hop.near == node and hop.direction != "out")
 
 
 # Conditions and expressions
@@ -143,8 +185,7 @@ def _asked(source: Operator, expression: Expression) -> tuple[Operator, Expressi
             return bound.local(variable, part.span)
         if not isinstance(part, bound.Subpattern):
             return None
-        known = sorted(walking.variables(part), key=lambda each: each.number)
-        inner = lower_pattern(plan.Argument(tuple(known)), part.pattern)
+        inner = lower_pattern(_row(walking.variables(part)), part.pattern)
         variable = _answer(part)
         made = plan.Ask(made, inner, part.asks, variable)
         return bound.local(variable, part.span)
@@ -155,7 +196,7 @@ def _asked(source: Operator, expression: Expression) -> tuple[Operator, Expressi
 
 def _queried(source: Operator, part: bound.Subquery) -> tuple[Operator, Variable]:
     """The plan that answers the question, and the variable that holds its answer."""
-    row: Operator = plan.Argument(tuple(sorted(walking.variables(part), key=lambda each: each.number)))
+    row: Operator = _row(walking.variables(part))
     other = tuple(pair for pair in part.takes if pair[1] != bound.local(pair[0]))
     if other:
         row = plan.Project(row, other, keeps=True)

@@ -32,10 +32,10 @@ INSTEAD = {
     "YIELD": ("YIELD", "there are no procedures: SEARCH finds, and RETURN gives"),
     "LOAD": ("LOAD CSV", "read files with `memql import`"),
     "USE": ("USE", "a request names its tenant; a query has no other"),
-    "SHORTEST": ("SHORTEST", "MATCH p = shortestPath((a)-[*]-(b)), or allShortestPaths"),
-    "TRAIL": ("TRAIL", "leave it out: no relation is met twice within a MATCH anyway"),
-    "WALK": ("WALK", "leave it out: no relation is met twice within a MATCH"),
-    "ACYCLIC": ("ACYCLIC", "name the nodes, and compare them: WHERE a <> c"),
+    "WALK": ("WALK", "TRAIL, which is what a path is anyway: no relation is met twice within a MATCH"),
+    "SIMPLE": ("SIMPLE", "ACYCLIC meets no node twice, TRAIL no relation"),
+    "PATH": ("PATH", "leave it out: what follows is a path"),
+    "PATHS": ("PATHS", "leave it out: what follows are paths"),
     "HISTORY": ("WITH HISTORY", "ask AS OF each moment; GraphQL's `versions` lists all of them"),
     "DURING": ("VALID DURING", "compare the times: WHERE m.valid_from < $until AND (m.valid_to IS NULL OR …)"),
     "NULLS": ("NULLS", "leave it out, or ORDER BY x IS NULL, x"),
@@ -83,14 +83,11 @@ def _instead(token: Token, before: Token | None, given: Sequence[Token], at: int
     if word in ("AS OF", "VALID AT") or token.type in ("AS_OF", "VALID_AT"):
         hint = "times stand once, at the beginning of the query, before its first clause"
         return Problem("Q502", f"{SPELT[token.type]} is not supported here", hint=hint, span=token.span)
-    if word in ("ALL", "ANY") and follows and follows.text.upper() == "SHORTEST":
-        word = "SHORTEST"
-    if token.type == "PATTERN" or (token.type == "(" and before is not None and before.type == "("):
-        if token.type == "PATTERN":
-            hint = "match the pattern in a MATCH of its own, or test it in WHERE"
-            return Problem("Q501", "a pattern as a value is not supported here", hint=hint, span=token.span)
-        hint = "write the hops out, or quantify one relation: (a)-[:KIND]->{1,3}(b)"
-        return Problem("Q501", "a quantified group is not supported", hint=hint, span=token.span)
+    if token.type in ("PATTERN", "REPEATED"):
+        hint = "match the pattern in a MATCH of its own, or test it in WHERE"
+        return Problem("Q501", "a pattern as a value is not supported here", hint=hint, span=token.span)
+    if problem := _of_paths(token, before, given, at):
+        return problem
     if token.type == "STRING" and before is not None and before.text.lower() in ("duration", "time", "localtime"):
         what = f"a literal of type {before.text.lower()}"
         hint = "instead: pass the moment as a parameter, $until::datetime"
@@ -102,6 +99,35 @@ def _instead(token: Token, before: Token | None, given: Sequence[Token], at: int
             what, instead = INSTEAD[word]
             return Problem("Q501", f"{what} is not supported", hint=f"instead: {instead}", span=token.span)
     return None
+
+
+def _of_paths(token: Token, before: Token | None, given: Sequence[Token], at: int) -> Problem | None:
+    """Words before a path that look like a call, and what is repeated but cannot be."""
+    called = given[at - 2] if at > 1 and before is not None and before.text == "(" else None
+    if called is not None and called.text.upper() in ("WALK", "SIMPLE", "PATH", "PATHS", "SHORTEST", "ALL"):
+        word = called.text.upper()
+        hints = {"SHORTEST": "say how many: SHORTEST 3; or ANY SHORTEST", "ALL": "leave it out, or ALL SHORTEST"}
+        what, hint = INSTEAD.get(word, (f"{word} before a path", hints.get(word, "")))
+        return Problem("Q501", f"{what} is not supported", hint=f"instead: {hint}", span=called.span)
+    ahead = given[at + 1].type if at + 1 < len(given) else ""
+    counted = token.type == "{" and ahead in ("INT", ",")
+    if before is not None and before.type == ")" and (counted or token.type in ("+", "*")) and _is_node(given, at - 1):
+        hint = "repeat the relation, -->{1,3}, or a group, ((a)-->(b)){1,3}"
+        return Problem("Q006", "a node alone is not repeated", hint=hint, span=token.span)
+    if token.type == "=" and at > 1 and given[at - 2].text == "(" and given[at - 3].type != "IDENT":
+        hint = "name the whole path, before its selector or first node, or the nodes and relations of the group"
+        return Problem("Q501", "a name for one time through a group is not supported", hint=hint, span=token.span)
+    return None
+
+
+def _is_node(given: Sequence[Token], end: int) -> bool:
+    """Whether that bracket closes a node of a MATCH."""
+    depth = 0
+    for place in range(end, -1, -1):
+        depth += (given[place].text == ")") - (given[place].text == "(")
+        if not depth:
+            return place > 0 and given[place - 1].type in ("MATCH", ",", "-", ">", "=", "+", "*", "}")
+    return False
 
 
 def _habit(token: Token, before: Token | None, given: Sequence[Token], at: int) -> Problem | None:
@@ -170,7 +196,7 @@ def usable(row: Row, token: Token) -> str | None:
     """As what the token can be taken here: itself, or for a keyword a name, for a pattern's bracket a bracket."""
     if token.type in row:
         return token.type
-    if token.type == "PATTERN":
+    if token.type in ("PATTERN", "REPEATED"):
         return "(" if "(" in row else None
     if token.type in SOFT and "IDENT" in row:
         return "IDENT"

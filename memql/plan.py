@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Literal, TypeAlias
 
-from memql.ast import Direction
-from memql.bound import Aggregated, Expression, Fusion, Hop, PathOf, Sort, Typed, Variable, Way
+from memql.ast import Direction, Selector
+from memql.bound import Aggregated, Expression, Fusion, Group, Hop, PathOf, Sort, Typed, Variable, Way
 from memql.errors import Span
 from memql.types import Type
 
@@ -68,6 +68,48 @@ class Expand(Operator):
     def backwards(self) -> bool:
         """Whether it goes against the order in which the hop was written."""
         return self.origin == self.hop.far and self.end == self.hop.near and self.origin != self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat(Operator):
+    """Each row with each way from `origin` that passes the group so many times, and what it leads to. `inner` is one
+    time through, and goes from `begin` to `finish`; no relation is met twice. Otherwise like `Expand`."""
+
+    source: Operator
+    inner: Operator
+    hop: Group
+    origin: Variable
+    end: Variable
+    begin: Variable
+    finish: Variable
+    closes: bool = False
+    unlike: tuple[Variable, ...] = ()
+
+    @property
+    def backwards(self) -> bool:
+        """Whether it goes against the order in which the group was written."""
+        return self.origin == self.hop.far and self.end == self.hop.near and self.origin != self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Acyclic(Operator):
+    """The rows whose path meets no node twice."""
+
+    source: Operator
+    path: PathOf
+
+
+@dataclass(frozen=True, slots=True)
+class Choose(Operator):
+    """Each row with those of its rows in `inner` that the selector takes: of all with the same two `ends` the first so
+    many by length, which is that of `hops` together."""
+
+    source: Operator
+    inner: Operator
+    selector: Selector
+    ends: tuple[Variable, Variable]
+    hops: tuple[Variable, ...]
+    variables: tuple[Variable, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +356,10 @@ def binds(operator: Operator) -> frozenset[Variable]:
             return binds(source) | {variable}
         case Expand(source=source, hop=hop, end=end):
             return binds(source) | {hop.variable, end}
+        case Repeat(source=source, hop=hop, end=end):
+            return binds(source) | {hop.variable, end, *(outside for _, outside in hop.lists)}
+        case Choose(source=source, variables=variables):
+            return binds(source) | {*variables}
         case Trace(source=source, path=path):
             return binds(source) | {path.variable}
         case Attempt(source=source, variables=variables) | Apply(source=source, variables=variables):

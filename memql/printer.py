@@ -1,13 +1,11 @@
 """`ast` → text, in one form: what it gives is read as the same tree again."""
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from memql import ast
-from memql.lexer import FOREIGN, KEYWORDS, VERBS
+from memql.spelling import PLAIN, hops_text, labels_text, member, name, quantifier_text, selector_text, text
 
-_PLAIN = re.compile(r"[^\W\d]\w*\Z")
 _LEVELS = {"OR": 1, "XOR": 2, "AND": 3, "NOT": 4, "COMPARE": 5, "PREDICATE": 6, "+": 7, "-": 7, "||": 7, "*": 8,
            "/": 8, "%": 8, "^": 9, "UNARY": 10, "POSTFIX": 11, "ATOM": 12}  # fmt: skip
 """How closely an operator binds."""
@@ -45,17 +43,6 @@ def _lines(query: ast.Query) -> list[str]:
             lines.append("UNION ALL" if query.alls[number - 1] else "UNION")
         lines += [_clause(clause) for clause in part.clauses]
     return lines
-
-
-def name(written: str) -> str:
-    """A variable, or a name where any word may stand: in backquotes where it would not be read as one."""
-    plain = _PLAIN.match(written) and written.upper() not in KEYWORDS - VERBS - FOREIGN
-    return written if plain else "`" + written.replace("`", "``") + "`"
-
-
-def member(written: str) -> str:
-    """A name behind a point, a colon or a brace, where a keyword is a name like any other."""
-    return written if _PLAIN.match(written) else "`" + written.replace("`", "``") + "`"
 
 
 # Clauses
@@ -203,12 +190,25 @@ def _paths(paths: Sequence[ast.PathPattern]) -> str:
 
 
 def _path(path: ast.PathPattern) -> str:
-    written = _node(path.nodes[0])
-    for relation, node in zip(path.relations, path.nodes[1:], strict=True):
-        written += _relation(relation) + _node(node)
-        if relation.hops and relation.hops.shortest:
-            written = f"{'shortestPath' if relation.hops.shortest == 'one' else 'allShortestPaths'}({written})"
+    written = _beside(path, 0)
+    for place, step in enumerate(path.relations):
+        written += _group(step) if isinstance(step, ast.GroupPattern) else _relation(step)
+        written += _beside(path, place + 1)
+        if isinstance(step, ast.RelationPattern) and step.hops and step.hops.shortest:
+            written = f"{'shortestPath' if step.hops.shortest == 'one' else 'allShortestPaths'}({written})"
+    written = f"{selector_text(path.selector)} {written}" if path.selector else written
     return f"{name(path.variable.name)} = {written}" if path.variable else written
+
+
+def _beside(path: ast.PathPattern, place: int) -> str:
+    """A node of a path; one of which nothing is asked is left out where only groups stand beside it."""
+    steps = path.relations[max(0, place - 1) : place + 1]
+    grouped = steps and all(isinstance(step, ast.GroupPattern) for step in steps)
+    return "" if grouped and path.nodes[place] == ast.NodePattern() else _node(path.nodes[place])
+
+
+def _group(group: ast.GroupPattern) -> str:
+    return f"({_path(group.path)}{_where(group.where)}){quantifier_text(group.hops)}"
 
 
 def _inside(pattern: ast.NodePattern | ast.RelationPattern, labels: ast.Labels | None, hops: str = "") -> str:
@@ -226,39 +226,12 @@ def _node(node: ast.NodePattern) -> str:
 
 def _relation(relation: ast.RelationPattern) -> str:
     hops = relation.hops
-    star = f"*{_span(hops)}" if hops and hops.star else ""
+    star = f"*{hops_text(hops)}" if hops and hops.star else ""
     inside = _inside(relation, relation.kinds, star)
     body = f"[{inside}]" if inside else ""
-    quantifier = _braced(hops) if hops and not hops.star else ""
+    quantifier = quantifier_text(hops) if hops and not hops.star else ""
     left, right = ("<-" if relation.direction == "in" else "-"), ("->" if relation.direction == "out" else "-")
     return f"{left}{body}{right}{quantifier}"
-
-
-def _span(hops: ast.Hops) -> str:
-    if hops.most is None:
-        return "" if hops.least == 1 else f"{hops.least}.."
-    return str(hops.least) if hops.most == hops.least else f"{hops.least}..{hops.most}"
-
-
-def _braced(hops: ast.Hops) -> str:
-    if hops.most is None and hops.least in (0, 1):
-        return "+" if hops.least else "*"
-    if hops.most is None:
-        return f"{{{hops.least},}}"
-    return f"{{{hops.least}}}" if hops.least == hops.most else f"{{{hops.least},{hops.most}}}"
-
-
-def labels_text(labels: ast.Labels, level: int = 0) -> str:
-    match labels:
-        case ast.Label():
-            return member(labels.name)
-        case ast.AnyLabel():
-            return "%"
-        case ast.NoLabel():
-            return f"!{labels_text(labels.of, 2)}"
-    own = 0 if labels.operator == "|" else 1
-    written = labels.operator.join(labels_text(each, own + 1) for each in labels.operands)
-    return f"({written})" if level > own else written
 
 
 # Expressions
@@ -280,13 +253,8 @@ def _literal(literal: ast.Literal) -> tuple[int, str]:
     return (10 if written.startswith("-") else 12), written
 
 
-def text(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
-    return f"'{escaped}'"
-
-
 def _parameter(parameter: ast.Parameter) -> tuple[int, str]:
-    plain = _PLAIN.match(parameter.name) or parameter.name.isdigit()
+    plain = PLAIN.match(parameter.name) or parameter.name.isdigit()
     of = f"::{parameter.type}{'?' if parameter.optional else ''}" if parameter.type else ""
     return 12, f"${parameter.name if plain else f'`{parameter.name}`'}{of}"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from memql import bound
 from memql.bound import Expression
 from memql.changes import Footprint, Read, Site, Step
-from memql.printer import text
+from memql.spelling import text
 
 
 def wakes(footprint: Footprint) -> Iterator[str]:

@@ -7,12 +7,14 @@ from typing import Any, TypeVar
 from memql.bound import (
     Comprehension,
     Expression,
+    Group,
     Hop,
     Joined,
     Local,
     Pattern,
     Quantified,
     Reduce,
+    Selection,
     Subpattern,
     Typed,
     Variable,
@@ -44,7 +46,13 @@ def _inside(value: Any) -> Iterator[Expression]:
             yield from _inside(member)
     elif isinstance(value, Pattern):
         yield from value.conditions
-        yield from (hop.each for hop in value.hops if hop.each is not None)
+        if value.selection is not None:
+            yield from value.selection.conditions
+        for hop in value.hops:
+            if isinstance(hop, Group):
+                yield from _inside(hop.pattern)
+            elif hop.each is not None:
+                yield hop.each
 
 
 def walked(expression: Expression) -> Iterator[Expression]:
@@ -68,8 +76,7 @@ def variables(expression: Expression) -> set[Variable]:
                 own |= {total, variable}
             case Subpattern(pattern=pattern):
                 found |= pattern.known
-                own |= {*pattern.nodes, *(hop.variable for hop in pattern.hops)} - pattern.known
-                own |= {hop.one for hop in pattern.hops if hop.one} | {path.variable for path in pattern.paths}
+                own |= bound_in(pattern)
     return found - own
 
 
@@ -83,6 +90,26 @@ def inside(value: object) -> Iterator[Any]:
         elif is_dataclass(each):
             yield each
             waiting += [getattr(each, field.name) for field in fields(each)]
+
+
+def bound_in(pattern: Pattern) -> set[Variable]:
+    """The variables that a pattern binds itself, those of its groups included."""
+    own = {*pattern.nodes, *(path.variable for path in (*pattern.paths, *pattern.acyclic))}
+    for hop in pattern.hops:
+        own.add(hop.variable)
+        if isinstance(hop, Group):
+            own |= {outside for _, outside in hop.lists} | bound_in(hop.pattern)
+        elif hop.one is not None:
+            own.add(hop.one)
+    return own - pattern.known
+
+
+def taken_by(pattern: Pattern) -> set[Variable]:
+    """What a pattern takes from the row before it."""
+    found = {*pattern.known}
+    for each in _inside(pattern):
+        found |= variables(each)
+    return found - bound_in(pattern)
 
 
 E = TypeVar("E")
@@ -104,7 +131,7 @@ def rewritten(expression: E, by: Any) -> E:
 
 
 def _rewritten(value: Any, by: Any) -> Any:
-    if isinstance(value, Typed) or (is_dataclass(value) and isinstance(value, Pattern | Hop)):
+    if isinstance(value, Typed) or (is_dataclass(value) and isinstance(value, Pattern | Hop | Group | Selection)):
         return rewritten(value, by)
     if isinstance(value, tuple) and value:
         made = tuple(_rewritten(member, by) for member in value)

@@ -116,6 +116,30 @@ class Chains:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeChains:
+    """Nodes in a row, as a tuple of dense ids; None is null."""
+
+    chains: list[tuple[int, ...] | None]
+
+    def __len__(self) -> int:
+        return len(self.chains)
+
+    def take(self, rows: Indexes) -> "NodeChains":
+        return NodeChains([self.chains[row] for row in rows.tolist()])
+
+    def datums(self, seen: Seen) -> Sequence[Datum]:
+        known = sorted({number for chain in self.chains if chain for number in chain})
+        by_number = dict(zip(known, seen.nodes(np.array(known, np.int64)), strict=True))
+        return [None if chain is None else [by_number[number] for number in chain] for chain in self.chains]
+
+    def keys(self) -> Sequence[object]:
+        return self.chains
+
+    def present(self) -> Mask:
+        return np.array([chain is not None for chain in self.chains], np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
 class Values:
     """Anything else."""
 
@@ -257,6 +281,8 @@ def stacked(columns: Sequence[Column]) -> Column:
         return Relations(np.concatenate([column.numbers for column in columns]))  # type: ignore[attr-defined]
     if kinds == {Chains}:
         return Chains([chain for column in columns for chain in column.chains])  # type: ignore[attr-defined]
+    if kinds == {NodeChains}:
+        return NodeChains([chain for column in columns for chain in column.chains])  # type: ignore[attr-defined]
     if kinds == {Floats}:
         return Floats(
             np.concatenate([column.numbers for column in columns]),  # type: ignore[attr-defined]
@@ -301,6 +327,8 @@ def nulls(like: Column, size: int) -> Column:
             return Chains([None] * size)
         case Ids():
             return Ids(np.zeros(size, np.int64), np.zeros(size, np.int64))
+        case NodeChains():
+            return NodeChains([None] * size)
     return Values([None] * size)
 
 
@@ -310,6 +338,16 @@ def denses(column: Column) -> Numbers:
         return column.numbers
     assert isinstance(column, Values)
     return np.array([value.state.dense if isinstance(value, Node) else 0 for value in column.values], np.int64)
+
+
+def chains_of(column: Column) -> list[tuple[int, ...]]:
+    """The relations that each row has in a column of relations or of chains of them; none for null."""
+    match column:
+        case Chains(chains=chains):
+            return [chain or () for chain in chains]
+        case Values(values=values) if any(isinstance(value, list) for value in values):
+            return [tuple(each.state.row for each in value or ()) for value in values]
+    return [(row,) if row else () for row in rows_of(column).tolist()]
 
 
 def rows_of(column: Column) -> Numbers:

@@ -27,15 +27,15 @@ def expand(running: Running, operator: Expand, batches: Iterator[Batch]) -> Iter
 
 def _one(running: Running, operator: Expand, batch: Batch) -> Batch:
     scope = running.reader.scope
-    roots = _roots(running, batch.columns[operator.origin])
+    roots = roots_of(running, batch.columns[operator.origin])
     rows, steps = _stepped(running, operator, roots)
     kept = np.ones(len(rows), np.bool_)
     for other in operator.unlike:
-        kept &= _unlike(batch.columns[other], rows, steps.rows)
+        kept &= unlike(batch.columns[other], rows, steps.rows)
     if operator.again:
         kept &= rows_of(batch.columns[operator.hop.variable])[rows] == steps.rows
     if operator.closes:
-        kept &= _roots(running, batch.columns[operator.end])[rows] == steps.ends
+        kept &= roots_of(running, batch.columns[operator.end])[rows] == steps.ends
     chosen = np.flatnonzero(kept)
     rows, passed = rows[chosen], steps.rows[chosen]
     columns: dict[bound.Variable, Column] = {}
@@ -51,7 +51,7 @@ def _one(running: Running, operator: Expand, batch: Batch) -> Batch:
     return batch.take(rows).plus({**columns, operator.end: Nodes(ends)})
 
 
-def _roots(running: Running, column: Column) -> Numbers:
+def roots_of(running: Running, column: Column) -> Numbers:
     """The identities of the nodes; 0 for null."""
     roots: Numbers = running.reader.scope.columns.column("root")[denses(column)]
     return roots
@@ -74,7 +74,7 @@ def _stepped(running: Running, operator: Expand, roots: Numbers) -> tuple[Number
     return rows, Steps(found.rows[places], found.origins[places], found.ends[places], found.weights[places])
 
 
-def _unlike(column: Column, rows: Numbers, passed: Numbers) -> Mask:
+def unlike(column: Column, rows: Numbers, passed: Numbers) -> Mask:
     """Where the relation is none that the other variable of the same MATCH has passed."""
     if isinstance(column, Chains):
         chains = [column.chains[row] or () for row in rows.tolist()]
@@ -93,27 +93,34 @@ def _many(running: Running, operator: Expand, batch: Batch, each: Prepared | Non
     hops = operator.hop.hops
     assert hops is not None
     scope = running.reader.scope
-    start = _roots(running, batch.columns[operator.origin])
+    start = roots_of(running, batch.columns[operator.origin])
     rows = np.flatnonzero(start > 0)
     at, chains = start[rows], np.empty((len(rows), 0), np.int64)
     found: list[tuple[Numbers, Numbers, Numbers]] = []
     if hops.least == 0:
         here = scope.shown(at) > 0
         found.append((rows[here], at[here], chains[here]))
-    depth, count = 0, scope.count
+    depth, held, count = 0, 0, scope.count
+    met_nodes = at[:, None] if operator.hop.acyclic else None
     met = rows[: 0 if hops.least else None] * count + at[: 0 if hops.least else None]
-    target = _roots(running, batch.columns[operator.end]) if operator.closes else None
+    target = roots_of(running, batch.columns[operator.end]) if operator.closes else None
     while len(rows) and (hops.most is None or depth < hops.most):
         depth += 1
         places, steps = _stepped(running, operator, at)
         kept = ~(chains[places] == steps.rows[:, None]).any(axis=1)
         for other in operator.unlike:
-            kept &= _unlike(batch.columns[other], rows[places], steps.rows)
+            kept &= unlike(batch.columns[other], rows[places], steps.rows)
         if each is not None and kept.any():
             kept[kept] = _holds(operator, batch, each, rows[places][kept], steps.rows[kept])
+        if met_nodes is not None:
+            kept &= ~(met_nodes[places] == steps.ends[:, None]).any(axis=1)
         chosen = np.flatnonzero(kept)
         rows, at = rows[places][chosen], steps.ends[chosen]
         chains = np.column_stack([chains[places][chosen], steps.rows[chosen]])
+        if met_nodes is not None:
+            met_nodes = np.column_stack([met_nodes[places][chosen], at])
+        held += chains.size
+        running.hold_paths(held)
         if hops.shortest:
             keys = rows * count + at
             fresh = np.flatnonzero(~np.isin(keys, met))
@@ -144,21 +151,27 @@ def _chained(
         passed: list[tuple[int, ...] | None] = [
             tuple(chain[::-1] if operator.backwards else chain) for chain in chains.tolist()
         ]
-        whole = batch.take(rows).plus({operator.hop.variable: Chains(passed), _ROW: Values(rows.tolist())})
+        whole = batch.take(rows).plus({operator.hop.variable: Chains(passed), ROW: Values(rows.tolist())})
         if operator.closes:
-            made.append(whole.kept(_roots(running, batch.columns[operator.end])[rows] == at))
+            made.append(whole.kept(roots_of(running, batch.columns[operator.end])[rows] == at))
         else:
             ends = running.reader.scope.lasting(at)
             made.append(whole.plus({operator.end: Nodes(ends)}).kept(kind_mask(running, ends, operator.kinds)))
+    return in_order_of_rows(running, made)
+
+
+def in_order_of_rows(running: Running, found: Sequence[Batch]) -> Batch:
+    """What was found of one batch, that of one of its rows together, otherwise as it came."""
+    made = [each for each in found if each.size]
     if not made:
         return Batch(0, {})
     together = joined(made)
-    order = np.argsort(np.array(together.columns[_ROW].datums(running.seen), np.int64), kind="stable")
+    order = np.argsort(np.array(together.columns[ROW].datums(running.seen), np.int64), kind="stable")
     sorted_ = together.take(order)
-    return Batch(sorted_.size, {variable: each for variable, each in sorted_.columns.items() if variable != _ROW})
+    return Batch(sorted_.size, {variable: each for variable, each in sorted_.columns.items() if variable != ROW})
 
 
-_ROW = bound.Variable(-2, "row", INTEGER)
+ROW = bound.Variable(-2, "row", INTEGER)
 """The row of the batch that a chain starts from, while chains are put in order."""
 
 

@@ -6,8 +6,22 @@ from functools import partial
 import numpy as np
 
 from engine.columns import Numbers
-from engine.execute.batch import OUTSIDE, UNIT, Batch, Chains, Column, Nodes, Relations, Values, nulls, stacked
+from engine.execute.batch import (
+    OUTSIDE,
+    UNIT,
+    Batch,
+    Chains,
+    Column,
+    NodeChains,
+    Nodes,
+    Relations,
+    Values,
+    nulls,
+    stacked,
+)
+from engine.execute.choosing import choose, without_circles
 from engine.execute.expand import expand, trace
+from engine.execute.repeating import repeat
 from engine.execute.rows import aggregate, distinct, filter_rows, order, page, project, union, unwind
 from engine.execute.running import Running
 from engine.execute.scan import scan
@@ -40,6 +54,12 @@ def _batches(running: Running, operator: Operator, argument: Batch) -> Iterator[
             return scan(running, operator, below[0])
         case plan.Expand():
             return expand(running, operator, below[0])
+        case plan.Repeat():
+            return repeat(running, operator, below[0], lambda rows: _within(running, operator, rows))
+        case plan.Choose():
+            return choose(running, operator, below[0], lambda rows: _within(running, operator, rows))
+        case plan.Acyclic():
+            return without_circles(running, operator, below[0])
         case plan.Trace():
             return trace(running, operator, below[0])
         case plan.Filter():
@@ -71,11 +91,11 @@ def _batches(running: Running, operator: Operator, argument: Batch) -> Iterator[
     raise AssertionError(f"{type(operator)} is no operator")
 
 
-_REPEATING = (plan.Scan, plan.Expand, plan.Unwind, plan.Search, plan.Apply, plan.Order)
+_REPEATING = (plan.Scan, plan.Expand, plan.Repeat, plan.Choose, plan.Unwind, plan.Search, plan.Apply, plan.Order)
 """Operators that copy what they take: what nobody asks for any more is not copied."""
 _MIXING = (plan.Aggregate, plan.Distinct, plan.Order, plan.Page, plan.Union)
 """Operators that bring together what belongs to different rows."""
-_Inner = plan.Attempt | plan.Apply | plan.Ask
+_Inner = plan.Attempt | plan.Apply | plan.Ask | plan.Repeat | plan.Choose
 
 
 def _mixes(operator: Operator) -> bool:
@@ -145,8 +165,9 @@ def _form(variable: Variable) -> Column:
             return Nodes(np.empty(0, np.int64))
         case "relation":
             return Relations(np.empty(0, np.int64))
-        case "list":
-            return Chains([])
+        case "list" if variable.type.member is not None:
+            forms: dict[str, Column] = {"node": NodeChains([]), "relation": Chains([])}
+            return forms.get(variable.type.member.name, Values([]))
     return Values([])
 
 

@@ -87,6 +87,14 @@ class Running:
         if text not in self.notices:
             self.notices.append(text)
 
+    def hold_paths(self, relations: int) -> None:
+        """Paths with so many relations in all are kept in memory."""
+        most = self.reader.limits.query_path_relations
+        if relations > most:
+            message = f"the paths of one pattern would have more than {most:,} relations in all"
+            hint = "say how far they may lead: {1,4}; or take a few of them: ANY SHORTEST"
+            raise Stopped(too_much("query_path_relations", message, hint))
+
     def meaning(self, expression: Expression) -> "Prepared":
         return Prepared(self, expression)
 

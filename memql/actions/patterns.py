@@ -5,8 +5,21 @@ from typing import Literal
 
 from memql import ast
 from memql.actions.expressions import whole
-from memql.actions.made import ACTIONS, Made, Role, action, labels_of, one, properties_of, role, where, wrong
+from memql.actions.made import (
+    ACTIONS,
+    Action,
+    Made,
+    Role,
+    action,
+    labels_of,
+    one,
+    properties_of,
+    role,
+    where,
+    wrong,
+)
 from memql.errors import Span
+from memql.lexer import Token
 
 
 @action()
@@ -25,8 +38,8 @@ def shortest(parts: list[Made], span: Span) -> Made:
     if which is None:
         raise wrong("Q006", f"`{named.name[:60]}` is no pattern", "a pattern begins with a node: (a)", named.span)
     relation = whole.relations[0] if len(whole.relations) == 1 else None
-    hops = relation.hops or ast.Hops(1, 1) if relation else None
-    if relation is None or hops is None or hops.least > 1:
+    hops = relation.hops or ast.Hops(1, 1) if isinstance(relation, ast.RelationPattern) else None
+    if not isinstance(relation, ast.RelationPattern) or hops is None or hops.least > 1:
         hint = f"{named.name}((a)-[:KIND*..5]->(b))"
         raise wrong(
             "Q006", f"`{named.name}` takes two nodes and the relations between them, from the first on", hint, span
@@ -34,9 +47,65 @@ def shortest(parts: list[Made], span: Span) -> Made:
     return replace(whole, relations=(replace(relation, hops=replace(hops, shortest=which)),), span=span)
 
 
-@action("chain", "pattern")
+@action()
 def chain(parts: list[Made], span: Span) -> Made:
-    return ast.PathPattern(tuple(parts[::2]), tuple(parts[1::2]), span=span)
+    """Nodes, and between each two of them a relation or a group: beside a group a node may be left out."""
+    nodes: list[ast.NodePattern] = []
+    steps: list[ast.RelationPattern | ast.GroupPattern] = []
+    for part in parts:
+        if not isinstance(part, ast.NodePattern):
+            if len(nodes) == len(steps):
+                nodes.append(ast.NodePattern(span=part.span))
+            steps.append(part)
+        elif len(nodes) > len(steps):
+            raise wrong("Q006", "nothing stands between these two nodes", "a relation joins them: (a)-->(b)", part.span)
+        else:
+            nodes.append(part)
+    if len(nodes) == len(steps):
+        nodes.append(ast.NodePattern(span=steps[-1].span))
+    return ast.PathPattern(tuple(nodes), tuple(steps), span=span)
+
+
+@action()
+def group(parts: list[Made], span: Span) -> Made:
+    whole, hops = parts[0], one(parts, ast.Hops)
+    if hops is None:
+        raise wrong("Q006", "a group is repeated, and this says not how often", "{1,3}, + or * behind it", span)
+    if not whole.relations:
+        raise wrong("Q006", "a node alone is not repeated", "repeat the way to the next one: ((a)-->(b)){1,3}", span)
+    if hops.most is not None and hops.most < 1:
+        raise wrong("Q006", "a group is repeated once at least", "such as {0,3}; * is none or more", hops.span)
+    return ast.GroupPattern(whole, replace(hops, star=False), where(parts), span=span)
+
+
+@action()
+def selected(parts: list[Made], span: Span) -> Made:
+    return replace(parts[1], selector=parts[0], span=span)
+
+
+def _selector(how: Literal["all", "any", "shortest", "lengths"]) -> Action:
+    def made(parts: list[Made], span: Span) -> Made:
+        number = one(parts, Token)
+        count = 1 if number is None else whole(number)
+        if not 0 < count <= MOST_PATHS:
+            raise wrong(
+                "Q006", f"a selector takes from 1 to {MOST_PATHS:,} paths", "leave it out for all of them", span
+            )
+        return ast.Selector(how, count, role(parts, "mode") == "acyclic", span=span)
+
+    return made
+
+
+MOST_PATHS = 1_000
+"""Most paths of each two nodes that may be asked for: who wants more wants all."""
+ACTIONS["any_paths"] = _selector("any")
+ACTIONS["any_shortest"] = _selector("shortest")
+ACTIONS["all_shortest"] = _selector("lengths")
+ACTIONS["shortest_paths"] = _selector("shortest")
+ACTIONS["shortest_lengths"] = _selector("lengths")
+ACTIONS["all_paths"] = _selector("all")
+ACTIONS["trail"] = lambda parts, span: Role("mode", "trail")
+ACTIONS["acyclic"] = lambda parts, span: Role("mode", "acyclic")
 
 
 @action()

@@ -285,9 +285,30 @@ class RelationPattern(Written):
 
 
 @dataclass(frozen=True, slots=True)
+class GroupPattern(Written):
+    """`((a)-[r]->(b) WHERE condition){1,3}`: a path again and again, each time from where the last one ended."""
+
+    path: "PathPattern"
+    hops: Hops
+    where: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selector(Written):
+    """Which of the paths that fit are taken, of each two nodes that they join: `any` so many, the `shortest` so many,
+    those of the shortest `lengths`, or all of them. `acyclic`: none that meets a node twice."""
+
+    how: OneOf["all", "any", "shortest", "lengths"] = "all"
+    count: int = 1
+    acyclic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PathPattern(Written):
-    """Nodes, and between each two of them a relation."""
+    """Nodes, and between each two of them a relation or a group. A node that nobody wrote beside a group is a node of
+    which nothing is asked."""
 
     nodes: tuple[NodePattern, ...]
-    relations: tuple[RelationPattern, ...] = ()
+    relations: tuple[RelationPattern | GroupPattern, ...] = ()
     variable: Name | None = None
+    selector: Selector | None = None

@@ -63,11 +63,17 @@ def _merge(binding: Binding, sight: Sight, clause: ast.Merge) -> Sight:
 
 
 def _pattern(binding: Binding, sight: Sight, path: ast.PathPattern, verb: str) -> Sight:
-    described: list[ast.NodePattern | ast.RelationPattern] = [*path.nodes, *path.relations]
+    described: list[ast.NodePattern | ast.RelationPattern] = [*path.nodes]
     for node in path.nodes:
         sight = _node(binding, sight, node, alone=not path.relations)
     for relation in path.relations:
+        if isinstance(relation, ast.GroupPattern):
+            binding.problem("Q006", f"{verb} writes each relation once", relation.span, "take the group away")
+            continue
+        described.append(relation)
         sight = _relation(binding, sight, relation, verb)
+    if path.selector is not None:
+        binding.problem("Q006", f"{verb} takes no selector", path.selector.span, "take it away")
     for each in described:
         if isinstance(each.properties, ast.Parameter):
             binding.parameter(each.properties.name, ANY)

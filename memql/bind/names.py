@@ -129,7 +129,10 @@ def property_type(binding: Binding, of: Type, name: str, span: Span) -> Type | N
             return (STRING if spelled(name) in TEXTS else INTEGER).present()
         case "any" | "map" | "null":
             return ANY
-    binding.problem("Q204", f"{a_type(of)} has no properties", span, "nodes, relations, maps, dates and times have")
+    hint = "nodes, relations, maps, dates and times have"
+    if of.name == "list" and of.member is not None and of.member.name in ("node", "relation", "list"):
+        hint = f"behind a group its names are lists, as that of a chain is: [x IN … | x.{name}]"
+    binding.problem("Q204", f"{a_type(of)} has no properties", span, hint)
     return ANY
 
 

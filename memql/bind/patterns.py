@@ -1,7 +1,8 @@
 """Patterns: their variables, and as conditions everything that is asked of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from memql import ast, bound, walking
 from memql.bind.expressions import BINDERS, ask_nothing, bind_condition, bind_expression
@@ -13,10 +14,17 @@ from memql.bind.names import (
     property_type,
     relation_kinds_of,
 )
+from memql.bind.paths import check_group_alone, check_group_names, check_group_passes, check_selected, names_in
 from memql.binding import Binding, Sight
 from memql.bound import Expression, Variable
 from memql.typecheck import a_type, comparable
-from memql.types import BOOLEAN, INTEGER, NODE, Type, declared, list_of
+from memql.types import BOOLEAN, INTEGER, NODE, PATH, RELATION, Type, declared, list_of
+
+Described: TypeAlias = tuple[ast.NodePattern | ast.RelationPattern, Variable]
+
+
+UNNAMED = Variable(-2, "", PATH)
+"""Stands for the path that nobody asks for."""
 
 
 @dataclass(slots=True)
@@ -24,12 +32,17 @@ class _Pattern:
     """A pattern as it is being bound."""
 
     sight: Sight
+    before: Sight
+    """What was in sight before the pattern."""
     known: set[Variable] = field(default_factory=set)
     fresh: set[Variable] = field(default_factory=set)
     """Nodes that it binds itself."""
     nodes: list[Variable] = field(default_factory=list)
-    hops: list[bound.Hop] = field(default_factory=list)
+    hops: list[bound.Stretch] = field(default_factory=list)
     paths: list[bound.PathOf] = field(default_factory=list)
+    acyclic: list[bound.PathOf] = field(default_factory=list)
+    whole: list[bound.PathOf] = field(default_factory=list)
+    """Of each path what it is made of, whether it has a name or not."""
     own: set[str] = field(default_factory=set)
     """Names of relations and paths that this pattern binds: each only once."""
     same: list[Expression] = field(default_factory=list)
@@ -46,27 +59,41 @@ def bind_pattern(
 ) -> tuple[bound.Pattern, Sight]:
     """The pattern, and the variables in sight behind it. First come all variables, then what is asked of them, which
     may refer to any."""
-    made = _Pattern(sight)
-    described: list[tuple[ast.NodePattern | ast.RelationPattern, Variable]] = []
+    made = _Pattern(sight, sight)
+    described: list[Described] = []
     for path in paths:
         described += _path(binding, made, path, optional)
-    conditions: list[Expression] = [*made.same]
+    conditions = [*made.same, *_conditions(binding, made, described)]
+    selector = next((path.selector for path in paths if path.selector and path.selector.how != "all"), None)
+    selection = None
+    if selector is not None:
+        check_selected(binding, paths, selector, made.known, made.whole[0])
+        selection = bound.Selection(selector, made.whole[0], tuple(conditions))
+        conditions = []
+    if where is not None:
+        conditions += walking.conjuncts(bind_condition(binding, made.sight, where))
+    return replace(_pattern(made, conditions), selection=selection), made.sight
+
+
+def _pattern(made: _Pattern, conditions: Sequence[Expression]) -> bound.Pattern:
+    nodes, known = tuple(dict.fromkeys(made.nodes)), frozenset(made.known)
+    hops, paths, acyclic = tuple(made.hops), tuple(made.paths), tuple(made.acyclic)
+    return bound.Pattern(nodes, hops, paths, tuple(conditions), known, acyclic)
+
+
+def _conditions(binding: Binding, made: _Pattern, described: Sequence[Described]) -> list[Expression]:
+    """What is asked of nodes and relations; what is asked of each relation of a chain is said of the hop."""
+    conditions: list[Expression] = []
     for written, variable in described:
         found = _asked(binding, made.sight, written, variable)
-        hop = next((hop for hop in made.hops if hop.one == variable), None)
+        hop = next((hop for hop in made.hops if isinstance(hop, bound.Hop) and hop.one == variable), None)
         if hop is not None and found:
             for each in found:
                 ask_nothing(binding, "a chain of relations", each)
-            made.hops[made.hops.index(hop)] = bound.Hop(
-                hop.variable, hop.near, hop.far, hop.direction, hop.kinds, hop.hops, hop.one, _all_of(tuple(found))
-            )
+            made.hops[made.hops.index(hop)] = replace(hop, each=_all_of(tuple(found)))
         elif hop is None:
             conditions += found
-    if where is not None:
-        conditions += walking.conjuncts(bind_condition(binding, made.sight, where))
-    nodes = tuple(dict.fromkeys(made.nodes))
-    pattern = bound.Pattern(nodes, tuple(made.hops), tuple(made.paths), tuple(conditions), frozenset(made.known))
-    return pattern, made.sight
+    return conditions
 
 
 def _all_of(conditions: tuple[Expression, ...]) -> Expression:
@@ -75,22 +102,55 @@ def _all_of(conditions: tuple[Expression, ...]) -> Expression:
     return bound.Joined("AND", conditions, type=BOOLEAN, span=conditions[0].span if conditions else ast.NOWHERE)
 
 
-def _path(
-    binding: Binding, made: _Pattern, path: ast.PathPattern, optional: bool
-) -> list[tuple[ast.NodePattern | ast.RelationPattern, Variable]]:
+def _path(binding: Binding, made: _Pattern, path: ast.PathPattern, optional: bool) -> list[Described]:
     nodes = [_node(binding, made, node, optional) for node in path.nodes]
-    described: list[tuple[ast.NodePattern | ast.RelationPattern, Variable]] = list(zip(path.nodes, nodes, strict=True))
-    hops = []
-    for place, relation in enumerate(path.relations):
-        hop = _hop(binding, made, relation, nodes[place], nodes[place + 1], optional)
-        hops.append(hop)
-        described.append((relation, hop.one or hop.variable))
+    described: list[Described] = list(zip(path.nodes, nodes, strict=True))
+    acyclic = path.selector is not None and path.selector.acyclic
+    hops: list[bound.Stretch] = []
+    for place, step in enumerate(path.relations):
+        near, far = nodes[place], nodes[place + 1]
+        if isinstance(step, ast.GroupPattern):
+            hops.append(replace(_group(binding, made, step, near, far, optional), acyclic=acyclic))
+        else:
+            hop = _hop(binding, made, step, near, far, optional)
+            described.append((step, hop.one or hop.variable))
+            hops.append(replace(hop, acyclic=acyclic))
     made.nodes += nodes
     made.hops += hops
-    if path.variable is not None:
-        variable = _fresh(binding, made, path.variable, Type("path", optional), "path")
-        made.paths.append(bound.PathOf(variable, tuple(nodes), tuple(hop.variable for hop in hops)))
+    name = path.variable
+    variable = _fresh(binding, made, name, Type("path", optional), "path") if name else UNNAMED
+    whole = bound.PathOf(variable, tuple(nodes), tuple(hop.variable for hop in hops))
+    made.whole.append(whole)
+    if name is not None:
+        made.paths.append(whole)
+    if acyclic:
+        made.acyclic.append(replace(whole, variable=UNNAMED))
     return described
+
+
+def _group(
+    binding: Binding, made: _Pattern, group: ast.GroupPattern, near: Variable, far: Variable, optional: bool
+) -> bound.Group:
+    """The pattern of a group stands for itself: of what is around it it sees what was there before the MATCH. Behind it
+    its names are those of lists."""
+    names = {name.name: name for name in names_in(group.path)}
+    check_group_passes(binding, group)
+    check_group_names(binding, made.sight, made.before, names.values())
+    inner = _Pattern(made.sight.without(names), made.before)
+    described = _path(binding, inner, group.path, False)
+    conditions = [*inner.same, *_conditions(binding, inner, described)]
+    if group.where is not None:
+        conditions += walking.conjuncts(bind_condition(binding, inner.sight, group.where))
+    pattern = _pattern(inner, conditions)
+    check_group_alone(binding, pattern, {*made.sight.names.values()} - {*made.before.names.values()})
+    lists = []
+    for name in names.values():
+        one = inner.sight.names[name.name]
+        if name.name not in made.sight.names:  # What was there before is complained of above.
+            lists.append((one, _fresh(binding, made, name, Type("list", optional, one.type), "list")))
+    variable = binding.variable("", Type("list", optional, RELATION.present()))
+    first, last = inner.whole[0].nodes[0], inner.whole[0].nodes[-1]
+    return bound.Group(variable, near, far, pattern, first, last, tuple(lists), group.hops)
 
 
 def _node(binding: Binding, made: _Pattern, node: ast.NodePattern, optional: bool) -> Variable:
@@ -99,7 +159,8 @@ def _node(binding: Binding, made: _Pattern, node: ast.NodePattern, optional: boo
     if node.variable and (known := made.sight.names.get(node.variable.name)):
         if known.type.name not in ("node", "any", "null"):
             message = f"`{known.name}` is {a_type(known.type)}, and cannot be a node"
-            binding.problem("Q108", message, node.variable.span, "use another name")
+            hint = "use another name" + (": behind a group this one is a list" if known.type.name == "list" else "")
+            binding.problem("Q108", message, node.variable.span, hint)
         if known not in made.fresh:
             made.known.add(known)
         return known
@@ -233,11 +294,9 @@ def _subpattern(binding: Binding, sight: Sight, written: ast.Subpattern) -> Expr
 
 
 def _named(written: ast.Subpattern) -> list[str]:
-    found = []
-    for path in written.paths:
-        found += [node.variable.name for node in path.nodes if node.variable]
-        found += [relation.variable.name for relation in path.relations if relation.variable]
-    return found
+    """Names of its nodes and relations. Those of a group are its own."""
+    steps = [each for path in written.paths for each in (*path.nodes, *path.relations)]
+    return [each.variable.name for each in steps if not isinstance(each, ast.GroupPattern) and each.variable]
 
 
 BINDERS[ast.Subpattern] = _subpattern

@@ -19,12 +19,16 @@ def _begun(operator: Operator, conditions: tuple[Expression, ...]) -> Operator:
     match operator:
         case plan.Filter(conditions=own):
             return replace(operator, source=_begun(operator.source, (*conditions, *own)))
-        case plan.Trace():
+        case plan.Trace() | plan.Acyclic():
             return replace(operator, source=_begun(operator.source, conditions))
         case plan.Ask():
             inner = _begun(operator.inner, ())
             return replace(operator, source=_begun(operator.source, conditions), inner=inner)
-        case plan.Scan() | plan.Expand():
+        case plan.Choose():
+            # Whatever is asked of the ends may as well be asked before: it takes or leaves all paths of two nodes.
+            inner = _begun(operator.inner, conditions)
+            return replace(operator, source=_begun(operator.source, ()), inner=inner)
+        case plan.Scan() | plan.Expand() | plan.Repeat():
             nodes, hops, base = _chain(operator)
             known = plan.binds(base)
             order = sorted(nodes, key=lambda node: -1 if node in known else _cost(node, conditions))
@@ -38,14 +42,14 @@ def _begun(operator: Operator, conditions: tuple[Expression, ...]) -> Operator:
     return replace(operator, **changes) if changes else operator  # type: ignore[type-var]
 
 
-def _chain(operator: Operator) -> tuple[list[Variable], list[bound.Hop], Operator]:
+def _chain(operator: Operator) -> tuple[list[Variable], list[bound.Stretch], Operator]:
     """The nodes and hops of one pattern in their order, and the plan that it stands on. A relation that must be unlike
     none begins another pattern."""
     nodes: list[Variable] = []
-    hops: list[bound.Hop] = []
+    hops: list[bound.Stretch] = []
     met: set[Variable] = set()
-    while isinstance(operator, plan.Scan | plan.Expand):
-        if isinstance(operator, plan.Expand):
+    while isinstance(operator, plan.Scan | plan.Expand | plan.Repeat):
+        if isinstance(operator, plan.Expand | plan.Repeat):
             if hops and not _same_match(hops, operator, met):
                 break
             hops.insert(0, operator.hop)
@@ -61,7 +65,7 @@ def _chain(operator: Operator) -> tuple[list[Variable], list[bound.Hop], Operato
     return list(dict.fromkeys(nodes)), hops, operator
 
 
-def _same_match(hops: list[bound.Hop], operator: plan.Expand, met: set[Variable]) -> bool:
+def _same_match(hops: list[bound.Stretch], operator: plan.Expand | plan.Repeat, met: set[Variable]) -> bool:
     """Relations of one MATCH are unlike each other: so it shows which belong together."""
     return operator.hop.variable in met
 

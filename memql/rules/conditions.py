@@ -1,9 +1,10 @@
 """Where a condition is tested."""
 
+from collections.abc import Set
 from dataclasses import replace
 
 from memql import bound, plan, walking
-from memql.bound import Expression
+from memql.bound import Expression, Variable
 from memql.plan import Operator, rebuilt
 
 
@@ -35,12 +36,14 @@ def _sunk(operator: Operator, condition: Expression) -> Operator | None:
             if stays or below is None:
                 return replace(operator, conditions=(*operator.conditions, condition))
             return replace(operator, source=below)
-        case plan.Scan() | plan.Expand():
+        case plan.Choose():
+            return _sunk_around(operator, condition)
+        case plan.Scan() | plan.Expand() | plan.Repeat():
             if needed <= plan.binds(operator.source) and not isinstance(operator.source, plan.Unit | plan.Argument):
                 below = _sunk(operator.source, condition)
                 return replace(operator, source=below or plan.Filter(operator.source, (condition,)))
             return plan.Filter(operator, (condition,))
-        case plan.Trace() | plan.Unwind() | plan.Attempt() | plan.Apply() | plan.Ask():
+        case plan.Trace() | plan.Acyclic() | plan.Unwind() | plan.Attempt() | plan.Apply() | plan.Ask():
             passes = needed <= plan.binds(operator.source)
         case plan.Project(keeps=True):
             passes = needed <= plan.binds(operator.source) - {variable for variable, _ in operator.items}
@@ -52,6 +55,27 @@ def _sunk(operator: Operator, condition: Expression) -> Operator | None:
         return None
     below = _sunk(operator.source, condition)
     return replace(operator, source=below or plan.Filter(operator.source, (condition,)))
+
+
+def _sunk_around(operator: plan.Choose, condition: Expression) -> Operator | None:
+    """A selector takes paths of each two ends by themselves, so what is asked of the ends may be asked before. What is
+    asked of anything else on the path is asked of those that were taken."""
+    needed, outside = walking.variables(condition), plan.binds(operator.source)
+    if needed <= outside:
+        if isinstance(operator.source, plan.Unit | plan.Argument):
+            return None
+        below = _sunk(operator.source, condition)
+        return replace(operator, source=below or plan.Filter(operator.source, (condition,)))
+    if not needed <= outside | {*operator.ends}:
+        return None
+    inner = _sunk(operator.inner, condition) or plan.Filter(operator.inner, (condition,))
+    return replace(operator, inner=rebuilt(inner, lambda each: _handed(each, needed & outside)))
+
+
+def _handed(operator: Operator, more: Set[Variable]) -> Operator:
+    if not isinstance(operator, plan.Argument):
+        return operator
+    return plan.Argument(tuple(sorted({*operator.variables, *more}, key=lambda each: each.number)))
 
 
 _SAFE = frozenset(

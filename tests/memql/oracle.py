@@ -6,7 +6,7 @@ to account. It knows nothing of plans, rules, batches, columns or stores.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -15,7 +15,7 @@ from engine.commands import Principal
 from engine.decide.view import ItemState, RelationState
 from engine.reader import Reader
 from memql import bound, walking
-from memql.bound import Expression, Hop, Pattern, Variable
+from memql.bound import Expression, Group, Hop, Pattern, Selection, Stretch, Variable
 from memql.catalog import RELATIONS
 from memql.evaluate import Evaluator, failed
 from memql.functions import AGGREGATES, Unanswerable
@@ -194,7 +194,12 @@ class Oracle:
     # Patterns: every way in which they fit
 
     def matches(self, row: Row, pattern: Pattern) -> Iterator[Row]:
-        """The row with each choice of nodes, relations and paths that fits."""
+        """The row with each choice of nodes, relations and paths that fits; of those that a selector takes."""
+        if pattern.selection is not None:
+            plain = replace(pattern, selection=None, conditions=pattern.selection.conditions)
+            taken = _selected(pattern.selection, list(self.matches(row, plain)))
+            yield from (each for each in taken if all(self.holds(asked, each) for asked in pattern.conditions))
+            return
         joined = {end for hop in pattern.hops for end in (hop.near, hop.far)}
         alone = [node for node in pattern.nodes if node not in joined]
         if any(node in row and row[node] is None for node in alone):
@@ -204,7 +209,8 @@ class Oracle:
                 continue
             for placed in self._placed(found, [node for node in alone if node not in row]):
                 whole = {**placed, **{path.variable: self._path(path, placed) for path in pattern.paths}}
-                if all(self.holds(condition, whole) for condition in pattern.conditions):
+                circles = any(_meets_twice(self._path(path, placed)) for path in pattern.acyclic)
+                if not circles and all(self.holds(condition, whole) for condition in pattern.conditions):
                     yield whole
 
     def _placed(self, row: Row, nodes: list[Variable]) -> Iterator[Row]:
@@ -224,21 +230,48 @@ class Oracle:
         met -= {relation.state.target for relation in passed if relation.kind in LASTING}
         return met <= self.view.shown.keys()
 
-    def _hopped(self, row: Row, hops: list[Hop], passed: tuple[Relation, ...]) -> Iterator[tuple[Row, Chain]]:
+    def _hopped(self, row: Row, hops: list[Stretch], passed: tuple[Relation, ...]) -> Iterator[tuple[Row, Chain]]:
         """The row with every choice of relations for these hops, none of them passed twice."""
         if not hops:
             yield row, passed
             return
         hop = hops[0]
         for near in self._ends(row, hop):
-            for chain, far in self._chains(row, hop, near, passed):
+            for chain, far, lists in self._ways(row, hop, near, passed):
                 value: Datum = list(chain) if hop.hops is not None else chain[0]
                 chosen = ((hop.near, near), (hop.far, far), (hop.variable, value))
                 fits = all(name not in row or row[name] == each for name, each in chosen)
                 if fits and (hop.near != hop.far or near == far):
-                    yield from self._hopped({**row, **dict(chosen)}, hops[1:], (*passed, *chain))
+                    yield from self._hopped({**row, **dict(chosen), **lists}, hops[1:], (*passed, *chain))
 
-    def _ends(self, row: Row, hop: Hop) -> list[Node]:
+    def _ways(self, row: Row, hop: Stretch, near: Node, passed: Chain) -> Iterator[tuple[Chain, Node, Row]]:
+        """Every way to pass the hop from there: its relations, where it leads, and the lists of a group."""
+        if isinstance(hop, Hop):
+            yield from ((chain, far, {}) for chain, far in self._chains(row, hop, near, passed))
+            return
+        nothing: Row = {outside: [] for _, outside in hop.lists}
+        ahead: list[tuple[Chain, Node, Row]] = [((), near, nothing)]
+        times = 0
+        while ahead and (hop.hops.most is None or times <= hop.hops.most):
+            yield from ahead if times >= hop.hops.least else []
+            ahead = [
+                (
+                    (*chain, *more),
+                    inner[hop.last],
+                    {outside: [*lists[outside], inner[one]] for one, outside in hop.lists},
+                )
+                for chain, here, lists in ahead
+                for inner, more in self._once(row, hop, here, (*passed, *chain))
+            ]
+            times += 1
+
+    def _once(self, row: Row, group: Group, here: Node, passed: Chain) -> Iterator[tuple[Row, Chain]]:
+        """One time through a group: its row, and the relations that it passed."""
+        for inner, more in self._hopped({**row, group.first: here}, list(group.pattern.hops), passed):
+            if all(self.holds(condition, inner) for condition in group.pattern.conditions):
+                yield inner, more[len(passed) :]
+
+    def _ends(self, row: Row, hop: Stretch) -> list[Node]:
         """Where the hop may begin."""
         if hop.near not in row:
             return list(self.view.known.values())
@@ -387,6 +420,29 @@ def _distinct(rows: Iterable[Row], columns: Sequence[Variable]) -> list[Row]:
     for row in rows:
         found.setdefault(tuple(group_key(row[column]) for column in columns), row)
     return list(found.values())
+
+
+def _selected(selection: Selection, rows: list[Row]) -> list[Row]:
+    """The rows whose paths the selector takes, of each two ends by themselves: the shorter first."""
+    first, last = selection.path.nodes[0], selection.path.nodes[-1]
+    taken: list[Row] = []
+    for ends in {(row[first].id, row[last].id) for row in rows}:
+        fitting = [row for row in rows if (row[first].id, row[last].id) == ends]
+        fitting.sort(key=lambda row: _length(selection.path, row))
+        lengths = sorted({_length(selection.path, row) for row in fitting})[: selection.selector.count]
+        if selection.selector.how == "lengths":
+            taken += [row for row in fitting if _length(selection.path, row) in lengths]
+        else:
+            taken += fitting[: selection.selector.count]
+    return taken
+
+
+def _length(path: bound.PathOf, row: Row) -> int:
+    return sum(len(row[hop]) if isinstance(row[hop], list) else 1 for hop in path.hops)
+
+
+def _meets_twice(path: Path | None) -> bool:
+    return path is not None and len(set(path.nodes)) < len(path.nodes)
 
 
 def _shortest(found: list[tuple[Chain, Node]], which: str) -> list[tuple[Chain, Node]]:
