@@ -55,6 +55,7 @@ _ONLY_BEFORE = {
     "COLLECT": _BRACE,
     "CALL": re.compile(r"\s*(?:\([\w\s,`]*\)\s*)?\{"),
     "SIZE": re.compile(r"\s*\{\s*\("),
+    "ALL": re.compile(r"(?!\s*\()"),
     "ANY": re.compile(r"\s*(?:\((?!\s*[\w`]+\s+IN\b)|\d|(?:SHORTEST|TRAIL|ACYCLIC)\b)", re.IGNORECASE),
     "SHORTEST": re.compile(r"\s*\d"),
     "TRAIL": _MODE,
