@@ -41,6 +41,11 @@ class Kind:
     properties: Mapping[str, Property]
     description: str = ""
 
+    @property
+    def text_property(self) -> str:
+        """The property by which its items are found; one that says nothing of it may have a `text`."""
+        return self.text or "text"
+
     def graphed(self) -> list[Property]:
         """The declared scalars that the graph store holds; the long text is left to the text index."""
         return [p for p in self.properties.values() if p.type in SCALARS and p.name != self.text]
@@ -194,5 +199,5 @@ class Catalog:
     def text_of(self, kind: str, properties: Mapping[str, object]) -> str:
         """The text by which an item of that kind is found, or nothing."""
         declared = self.kinds.get(kind)
-        found = properties.get(declared.text if declared and declared.text else "text")
+        found = properties.get(declared.text_property if declared else "text")
         return found if isinstance(found, str) else ""

@@ -95,8 +95,14 @@ class Inquiry:
         themselves. What several of them say of one item is added up."""
         reader = self._reader
         texts, scope, kinds = reader.texts, reader.scope, reader.catalog.kinds.values()
-        asked = [(kind.name, name) for kind in kinds for name in names if name in kind.properties and name != kind.text]
-        whole = scope.of_kind(*(kind.name for kind in kinds if kind.text in names))
+        is_open = reader.catalog.open
+        asked = [
+            (kind.name, name)
+            for kind in kinds
+            for name in names
+            if name != kind.text_property and (is_open or name in kind.properties)
+        ]
+        whole = scope.of_kind(*(kind.name for kind in kinds if kind.text_property in names))
         best, _ = texts.search(words, keep=self._keep & whole, limit=self._most)
         found = reader.named.scores(words, asked, scope, reader.index, reader.given_up)
         if isinstance(found, Refusal):

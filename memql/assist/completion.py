@@ -199,7 +199,7 @@ def _parameters(spot: _Spot, given: Mapping[str, str]) -> Iterator[Completion]:
 
 
 def _parameter_types(spot: _Spot, given: Mapping[str, str]) -> Iterator[Completion]:
-    for name in ("str", "int", "bool", *SCALARS, "map"):
+    for name in ("str", "int", "bool", "vector", *SCALARS, "map"):
         yield spot.named(name, "type")
 
 

@@ -58,6 +58,7 @@ def bind_projection(
     grouping = _Grouping()
     if grouped:
         grouping.keys = [(variable, each) for variable, each in named if not _has_aggregate(each)]
+        grouping.keys += _implied(binding, grouping.keys, named)
     hidden = [(binding.variable(f"score({v.name})", sight.scores[old].type), bound.local(sight.scores[old]))
               for v, old in _carried(named, sight)]  # fmt: skip
     if grouped:
@@ -133,6 +134,21 @@ def _as_written(binding: Binding, span: Span) -> str:
 
 def _has_aggregate(expression: Expression) -> bool:
     return any(isinstance(part, Aggregated) for part in walking.walked(expression))
+
+
+def _implied(binding: Binding, keys: list[Item], named: list[Item]) -> list[Item]:
+    """What is grouped by without being a column: `m {.text, score: s, names: collect(e.name)}` is one map for each m
+    and s."""
+    found: list[Expression] = []
+    for part in (part for _, each in named if _has_aggregate(each) for part in walking.walked(each)):
+        if isinstance(part, bound.Projected) and _has_aggregate(part):
+            plain = (each for _, each in part.entries if not _has_aggregate(each))
+            own = walking.variables(part.of)
+            found += [part.of, *(each for each in plain if not walking.variables(each) <= own)]
+    known = {each for _, each in keys}
+    fresh = [each for each in dict.fromkeys(found) if each not in known]
+    names = [each.variable.name if isinstance(each, bound.Local) else "" for each in fresh]
+    return [(binding.variable(name, each.type), each) for name, each in zip(names, fresh, strict=True)]
 
 
 def _carried(named: list[Item], sight: Sight) -> list[tuple[Variable, Variable]]:

@@ -105,7 +105,7 @@ def _on(binding: Binding, way: ast.Way, variable: Variable) -> tuple[str, ...] |
         return None
     of = variable.type.kinds
     kinds = [kind for kind in binding.catalog.kinds.values() if of is None or kind.name in of]
-    texts = {kind.text for kind in kinds if kind.text}
+    texts = {kind.text_property for kind in kinds if kind.text_property in kind.properties}
     can = sorted({name for kind in kinds for name in _worded(kind)} | texts)
     if way.how == "meaning":
         for name in way.on:
