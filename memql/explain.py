@@ -1,76 +1,205 @@
-"""Plans as text, to be read by people: each operator on its line, what it draws from beneath it."""
+"""Plans as people and programs read them: a tree of nodes, each an operator with what it does, and that tree as text.
+
+Where an operator reads the tenant the node says from which store, as of when, and what is seen there; behind a SEARCH
+it says whether it chooses before the search or among what the search has left.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
-from typing import Any
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
 
-from memql import ast, bound, plan
+from memql import bound, plan
 from memql.bound import Expression, Variable
 from memql.compiled import Compiled
+from memql.expressed import label, shown, understood
 from memql.footprint import footprint
 from memql.plan import Operator
 from memql.printer import WAYS, printed
-from memql.spelling import labels_text, member, selector_text, text
-from memql.values import iso, micros
+from memql.spelling import member, selector_text
 from memql.waking import wakes
 
 Costs = Mapping[int, tuple[int, float]]
 """Rows and seconds of each operator, by its identity."""
 
+NOW = "now"
+"""When a query reads that names no time: what is known now and true now."""
+SCOPE = "only what who asks may see"
 
-def explained(compiled: Compiled, stage: str = "", costs: Costs | None = None) -> str:
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What was thought of an operator before it ran: how many rows, why this way, and what a store is asked in its own
+    language."""
+
+    rows: float | None = None
+    reason: str = ""
+    emitted: str = ""
+
+
+Estimates = Mapping[int, Estimate]
+"""Of operators, by their identity."""
+NO_ESTIMATES: Estimates = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNode:
+    """An operator of a plan. `role`: what it is to the one above it; empty: what that one draws its rows from.
+    `engine`: where it looks; empty: at the rows it is given. `filtering`: whether it chooses before a search or after,
+    and `of` which variables. `time` and `sees` are there where it reads the tenant. `rows`, `ms` (its own) and
+    `total_ms` (with all beneath it) are there for PROFILE."""
+
+    operator: str
+    detail: str
+    role: str = ""
+    engine: str = ""
+    filtering: Literal["", "pre", "post"] = ""
+    of: tuple[str, ...] = ()
+    time: str = ""
+    sees: str = ""
+    estimated_rows: float | None = None
+    reason: str = ""
+    emitted: str = ""
+    rows: int | None = None
+    ms: float | None = None
+    total_ms: float | None = None
+    children: tuple["PlanNode", ...] = ()
+
+
+def explained(
+    compiled: Compiled, stage: str = "", costs: Costs | None = None, estimates: Estimates = NO_ESTIMATES
+) -> str:
     """The query at that stage: as it was read, as it was understood, or (the default) as it is run."""
     match stage:
         case "AST":
             return printed(compiled.statement.query)
         case "BOUND":
-            return "\n".join(_tree(compiled.query, 0))
-        case "LIVE":
-            lines = ["woken by:", *(f"  {line}" for line in wakes(footprint(compiled.query)))]
-            return "\n".join([*_lines(compiled.plan, 0, costs), *lines])
-    lines = [*_lines(compiled.plan, 0, costs)]
+            return understood(compiled.query)
+    lines = [*_lines(plan_tree(compiled.plan, costs, estimates), 0, whole=True)]
+    if stage == "LIVE":
+        lines += ["woken by:", *(f"  {line}" for line in wakes(footprint(compiled.query)))]
     return "\n".join(lines)
 
 
 def plan_text(operator: Operator) -> str:
     """A plan alone, as the tests read it."""
-    return "\n".join(_lines(operator, 0, None))
+    return "\n".join(_lines(plan_tree(operator), 0, whole=False))
 
 
-def _lines(operator: Operator, depth: int, costs: Costs | None) -> Iterator[str]:
-    name, detail = described(operator)
-    line = f"{'  ' * depth}{name}{f' {detail}' if detail else ''}{_post_filter(operator)}"
-    if costs is not None:
-        rows, seconds = costs.get(id(operator), (0, 0.0))
-        own = seconds - sum(costs.get(id(each), (0, 0.0))[1] for _, each in plan.inputs(operator))
-        line = f"{line:<72}  {rows:>9,} rows {max(own, 0) * 1000:>9.2f} ms"
-    yield line
-    for place, below in plan.inputs(operator):
-        if isinstance(below, plan.Unit):
-            continue
-        each_row = _INNER.get(type(operator), "each row")
-        label = {"among": "pre-filter", "beside": "pre-filter of each row", "inner": each_row}.get(place)
-        if label:
-            yield f"{'  ' * (depth + 1)}{label}:"
-            yield from _lines(below, depth + 2, costs)
-        else:
-            yield from _lines(below, depth + 1, costs)
+# Plans as trees
+
+
+def plan_tree(operator: Operator, costs: Costs | None = None, estimates: Estimates = NO_ESTIMATES) -> PlanNode:
+    return _Planned(costs, estimates).node(operator, "", NOW, ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    costs: Costs | None
+    estimates: Estimates
+
+    def node(self, operator: Operator, role: str, time: str, sought: tuple[str, ...]) -> PlanNode:
+        """`time` is the scope that it stands in, `sought` what is searched for where it stands before a search."""
+        name, detail = described(operator)
+        time = detail if isinstance(operator, plan.TimeScope) else time
+        after = tuple(map(label, _post_filtered(operator)))
+        engine = _engine(operator)
+        estimate = self.estimates.get(id(operator), Estimate())
+        rows, ms, total = self._cost(operator)
+        lasting = isinstance(operator, plan.Scan) and operator.lasting
+        return PlanNode(
+            name, detail, role, engine,
+            filtering="pre" if sought else "post" if after else "",
+            of=sought or after,
+            time=time if engine else "",
+            sees=(f"{SCOPE}, retired or not" if lasting else SCOPE) if engine else "",
+            estimated_rows=estimate.rows, reason=estimate.reason, emitted=estimate.emitted,
+            rows=rows, ms=ms, total_ms=total,
+            children=tuple(self._children(operator, time, sought)),
+        )  # fmt: skip
+
+    def _children(self, operator: Operator, time: str, sought: tuple[str, ...]) -> Iterator[PlanNode]:
+        for place, below in plan.inputs(operator):
+            if not isinstance(below, plan.Unit):
+                before = isinstance(operator, plan.Search) and place in ("among", "beside")
+                names = (label(operator.variable),) if before and isinstance(operator, plan.Search) else sought
+                yield self.node(below, _role(operator, place), time, names)
+
+    def _cost(self, operator: Operator) -> tuple[int | None, float | None, float | None]:
+        if self.costs is None:
+            return None, None, None
+        rows, seconds = self.costs.get(id(operator), (0, 0.0))
+        beneath = sum(self.costs.get(id(each), (0, 0.0))[1] for _, each in plan.inputs(operator))
+        return rows, round(max(seconds - beneath, 0) * 1000, 3), round(seconds * 1000, 3)
+
+
+def _role(above: Operator, place: str) -> str:
+    """What the operator at that place is to the one above it."""
+    each_row = _INNER.get(type(above), "each row")
+    return {"among": "pre-filter", "beside": "pre-filter of each row", "inner": each_row}.get(place, "")
 
 
 _INNER = {plan.Repeat: "each time", plan.Choose: "all that fit"}
 
 
-def _post_filter(operator: Operator) -> str:
-    """Says that it chooses among what a search has left, where it does."""
+def _engine(operator: Operator) -> str:
+    """Where an operator looks that reads the tenant."""
+    match operator:
+        case plan.Scan(ids=ids, equals=equals):
+            return "index" if ids is not None else "graph" if equals else "columns"
+        case plan.Expand():
+            return "adjacency"
+        case plan.Search(ways=ways):
+            return ", ".join(dict.fromkeys(_LOOKS[way.how] for way in ways))
+    return ""
+
+
+_LOOKS = {"meaning": "vectors", "words": "texts", "graph": "adjacency"}
+"""Where each way of a search looks."""
+
+
+def walked(node: PlanNode, depth: int = 0) -> Iterator[tuple[int, PlanNode]]:
+    """The node and all beneath it, top down, each with how deep it stands."""
+    yield depth, node
+    for child in node.children:
+        yield from walked(child, depth + 1)
+
+
+# Trees as text
+
+
+def _lines(node: PlanNode, depth: int, *, whole: bool) -> Iterator[str]:
+    """`whole`: with where each looks, and what it was thought to give or gave."""
+    after = f" (post-filter of {', '.join(node.of)})" if node.filtering == "post" else ""
+    line = f"{'  ' * depth}{node.operator}{f' {node.detail}' if node.detail else ''}{after}"
+    yield f"{line:<72}  {_figures(node)}".rstrip() if whole and _figures(node) else line
+    if whole and node.emitted:
+        yield from (f"{'  ' * depth}  | {each}" for each in node.emitted.splitlines())
+    for child in node.children:
+        if child.role:
+            yield f"{'  ' * (depth + 1)}{child.role}:"
+        yield from _lines(child, depth + (2 if child.role else 1), whole=whole)
+
+
+def _figures(node: PlanNode) -> str:
+    parts = [] if node.rows is None else [f"{node.rows:>9,} rows {node.ms or 0:>9.2f} ms"]
+    if node.estimated_rows is not None:
+        parts.append(f"about {node.estimated_rows:,.0f} rows")
+    if node.engine:
+        parts.append(f"[{node.engine}]")
+    return "  ".join([*parts, *([node.reason] if node.reason else [])])
+
+
+def _post_filtered(operator: Operator) -> Sequence[Variable]:
+    """What searches beneath have bound and it chooses among."""
     match operator:
         case plan.Filter():
             after = _searched(operator.source)
         case plan.Expand():
             after = _searched(operator.source) & {operator.origin, operator.end}
         case _:
-            return ""
-    names = [label(each) for each in sorted(after, key=lambda each: each.number)]
-    return f" (post-filter of {', '.join(names)})" if names else ""
+            return ()
+    return sorted(after, key=lambda each: each.number)
 
 
 def _searched(operator: Operator) -> set[Variable]:
@@ -80,18 +209,7 @@ def _searched(operator: Operator) -> set[Variable]:
     return found.union(*map(_searched, below))
 
 
-def profile_of(operator: Operator, costs: Costs) -> tuple[Mapping[str, Any], ...]:
-    """What each operator did, from the top down."""
-    return tuple(_profiled(operator, costs, 0))
-
-
-def _profiled(operator: Operator, costs: Costs, depth: int) -> Iterator[Mapping[str, Any]]:
-    rows, seconds = costs.get(id(operator), (0, 0.0))
-    name, detail = described(operator)
-    yield {"operator": name, "detail": detail, "depth": depth, "rows": rows, "ms": round(seconds * 1000, 3)}
-    for _, below in plan.inputs(operator):
-        if not isinstance(below, plan.Unit):
-            yield from _profiled(below, costs, depth + 1)
+# Operators
 
 
 def described(operator: Operator) -> tuple[str, str]:
@@ -206,125 +324,3 @@ def _way(way: bound.Way) -> str:
 def _item(variable: Variable, expression: Expression) -> str:
     value = shown(expression)
     return value if value == variable.name else f"{value} AS {label(variable)}"
-
-
-def label(variable: Variable) -> str:
-    """A variable's name; a nameless one is known by its number."""
-    return variable.name or f"_{abs(variable.number)}"
-
-
-_LEVELS = {"OR": 1, "XOR": 2, "AND": 3, "NOT": 4, "IN": 6, "+": 7, "-": 7, "||": 7, "*": 8, "/": 8, "%": 8, "^": 9}
-
-
-def shown(expression: Expression, level: int = 0) -> str:
-    """An expression as one would write it."""
-    match expression:
-        case bound.Constant(value=value):
-            return _value(value)
-        case bound.Parameter(name=name):
-            return f"${name}"
-        case bound.Local(variable=variable):
-            return label(variable)
-        case bound.Property(of=of, name=name) | bound.Figure(of=of, name=name):
-            return f"{shown(of, 11)}.{member(name)}"
-        case bound.Labelled(of=of, labels=labels):
-            return f"{shown(of, 11)}:{labels_text(labels)}"
-        case bound.Compared(operator=operator, left=left, right=right):
-            return _bracketed(f"{shown(left, 6)} {operator} {shown(right, 6)}", 5, level)
-        case bound.Joined(operator="NOT", operands=(operand,)):
-            return _bracketed(f"NOT {shown(operand, 4)}", 4, level)
-        case bound.Joined(operator=operator, operands=operands):
-            own = _LEVELS[operator]
-            return _bracketed(f" {operator} ".join(shown(each, own + 1) for each in operands), own, level)
-        case bound.Call():
-            return _call(expression, level)
-        case bound.Aggregated(function=function, operand=operand, distinct=distinct, second=second):
-            inside = "*" if operand is None else f"{'DISTINCT ' if distinct else ''}{shown(operand)}"
-            inside += f", {shown(second)}" if second is not None else ""
-            return f"{function}({inside})"
-        case bound.Case(branches=branches, otherwise=otherwise):
-            parts = [f"WHEN {shown(when)} THEN {shown(then)}" for when, then in branches]
-            parts += [f"ELSE {shown(otherwise)}"] if otherwise is not None else []
-            return f"CASE {' '.join(parts)} END"
-    return _collected(expression)
-
-
-def _call(call: bound.Call, level: int) -> str:
-    arguments = call.arguments
-    if call.function in ("IS NULL", "IS NOT NULL"):
-        return _bracketed(f"{shown(arguments[0], 6)} {call.function}", 6, level)
-    if call.function in ("negative", "positive"):
-        return _bracketed(f"{'-' if call.function == 'negative' else '+'}{shown(arguments[0], 11)}", 10, level)
-    if not call.function[0].isalpha() or (call.function.isupper() and len(arguments) == 2):
-        own = _LEVELS.get(call.function, 6)
-        return _bracketed(f"{shown(arguments[0], own)} {call.function} {shown(arguments[1], own + 1)}", own, level)
-    return f"{call.function}({', '.join(shown(each) for each in arguments)})"
-
-
-def _collected(expression: Expression) -> str:
-    match expression:
-        case bound.ListOf(members=members):
-            return f"[{', '.join(shown(each) for each in members)}]"
-        case bound.MapOf(entries=entries):
-            return f"{{{', '.join(f'{member(name)}: {shown(each)}' for name, each in entries)}}}"
-        case bound.Projected(of=of, whole=whole, entries=entries):
-            parts = ([".*"] if whole else []) + [f"{member(name)}: {shown(each)}" for name, each in entries]
-            return f"{shown(of)} {{{', '.join(parts)}}}"
-        case bound.Index(of=of, at=at):
-            return f"{shown(of, 11)}[{shown(at)}]"
-        case bound.Slice(of=of, first=first, last=last):
-            begin, end = (shown(each) if each is not None else "" for each in (first, last))
-            return f"{shown(of, 11)}[{begin}..{end}]"
-        case bound.Comprehension(variable=variable, source=source, where=where, each=each):
-            kept = f" WHERE {shown(where)}" if where is not None else ""
-            made = f" | {shown(each)}" if each is not None else ""
-            return f"[{label(variable)} IN {shown(source)}{kept}{made}]"
-        case bound.Quantified(quantifier=quantifier, variable=variable, source=source, where=where):
-            return f"{quantifier}({label(variable)} IN {shown(source)} WHERE {shown(where)})"
-        case bound.Reduce(total=total, start=start, variable=variable, source=source, step=step):
-            return f"reduce({label(total)} = {shown(start)}, {label(variable)} IN {shown(source)} | {shown(step)})"
-        case bound.Subpattern(asks=asks) | bound.Subquery(asks=asks):
-            return f"{asks.upper()} {{ … }}"
-    raise AssertionError(f"{type(expression)} is no expression")
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, str):
-        return text(value)
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if hasattr(value, "hour"):
-        return f"datetime'{iso(micros(value))}'"
-    return f"date'{value.isoformat()}'" if hasattr(value, "isoformat") else repr(value)
-
-
-def _bracketed(inside: str, own: int, level: int) -> str:
-    return f"({inside})" if own < level else inside
-
-
-def _tree(value: Any, depth: int, name: str = "") -> Iterator[str]:
-    """Any frozen value as an indented tree, expressions on one line."""
-    pad = "  " * depth + (f"{name}: " if name else "")
-    if isinstance(value, bound.Typed):
-        yield f"{pad}{shown(value)} :: {_typed(value.type)}"  # type: ignore[arg-type]
-    elif isinstance(value, Variable):
-        yield f"{pad}{label(value)} :: {_typed(value.type)}"
-    elif is_dataclass(value) and not isinstance(value, ast.Written):
-        yield f"{pad}{type(value).__name__}"
-        for each in fields(value):
-            yield from _tree(getattr(value, each.name), depth + 1, each.name)
-    elif isinstance(value, tuple | frozenset) and value:
-        yield f"{pad.rstrip()}" if name else f"{pad}-"
-        for member in _ordered(value):
-            yield from _tree(member, depth + 1)
-    elif value is not None and value != () and value is not False:
-        yield f"{pad}{value}"
-
-
-def _ordered(value: Any) -> Sequence[Any]:
-    return sorted(value, key=str) if isinstance(value, frozenset) else value
-
-
-def _typed(of: Any) -> str:
-    kinds = f"({'|'.join(sorted(of.kinds))})" if of.kinds else ""
-    return f"{of}{kinds}{'?' if of.nullable else ''}"

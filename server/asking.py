@@ -51,7 +51,13 @@ MEMQL = """
     query ($query: String!, $params: JSON, $consolidated: Boolean!) {
         answer: memql(query: $query, params: $params, consolidated: $consolidated) {
             __typename
-            ... on MemqlResult { columns { name type } rows position notices plan }
+            ... on MemqlResult {
+                columns { name type } rows position notices plan
+                planNodes {
+                    parent role operator detail engine filtering of time sees estimatedRows reason emitted
+                    rows ms totalMs
+                }
+            }
             ... on MemqlError { problems { code message line column hint rendered } }
             ... on Error { problems { code message place hint } }
         }
@@ -316,6 +322,8 @@ def show_rows(answer: Mapping[str, Any], form: Form) -> None:
     if form == "json":
         rows = [dict(zip(names, row, strict=True)) for row in answer["rows"]]
         told = {name: answer[name] for name in ("position", "notices", "plan") if answer[name] is not None}
+        if answer["planNodes"]:
+            told["plan_tree"] = _as_tree(answer["planNodes"])
         show_json({"columns": answer["columns"], "rows": rows, **told})
         return
     if answer["plan"] and form == "table":
@@ -328,6 +336,16 @@ def show_rows(answer: Mapping[str, Any], form: Form) -> None:
     show([dict(zip(names, row, strict=True)) for row in shown], form, names)
     for notice in answer["notices"]:
         typer.echo(typer.style(f"note: {plain(notice)}", dim=True), err=True)
+
+
+def _as_tree(nodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The plan's first node, each with those beneath it; what is not said of a node is left out."""
+    made: list[dict[str, Any]] = []
+    for node in nodes:
+        made.append({name: value for name, value in node.items() if name != "parent" and value not in (None, "", [])})
+        if node["parent"] is not None:
+            made[node["parent"]].setdefault("children", []).append(made[-1])
+    return made[0]
 
 
 def _value(value: Any) -> Any:

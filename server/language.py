@@ -14,6 +14,7 @@ from memql.errors import Problem, Refusal, invalid, rendered
 from server.answers import Answer
 from server.arguments import AtLeast, Consolidated
 from server.context import Context
+from server.plans import MemqlPlanNode, plan_nodes
 from server.refusals import ERRORS, refused
 from server.selection import Want, inside, wanted
 from server.types import Node, Position, said
@@ -38,6 +39,10 @@ class MemqlResult:
     position: Position = said("The position that was read.")
     notices: list[str] = said("What did not go as one might expect, and warnings of the compiler.")
     plan: str | None = said("What was done or would be done, for EXPLAIN and PROFILE; else null.")
+    plan_nodes: list[MemqlPlanNode] = said(
+        "The same for programs: each step with where it looks, as of when, and for PROFILE its rows and milliseconds. "
+        "Empty for EXPLAIN AST and BOUND, which show no plan."
+    )
 
 
 @strawberry.type(description="One thing that is wrong with a query.")
@@ -101,6 +106,7 @@ def _result(answer: Answer, rows: Rows, wants: Sequence[Want]) -> MemqlResult | 
         position=Position(rows.position),
         notices=list(rows.notices),
         plan=rows.plan_text or None,
+        plan_nodes=plan_nodes(rows.plan),
     )
 
 

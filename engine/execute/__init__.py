@@ -30,7 +30,7 @@ from memql.catalog import Catalog
 from memql.compiled import Compiled, too_deep
 from memql.errors import Reason, Refusal
 from memql.evaluate import Evaluator, Failed
-from memql.explain import explained, profile_of
+from memql.explain import PlanNode, explained, plan_tree
 from memql.lower import filtered
 from memql.rules import ask_the_graph, find_by_id
 from memql.values import FOREVER, instant
@@ -151,7 +151,9 @@ def execute(
     prefix = compiled.statement.prefix
     warnings = tuple(f"{each.code} at {each.place}: {each.message}" for each in compiled.warnings)
     if prefix == "explain":
-        return Rows(columns, [], reader.position, warnings, explained(compiled, compiled.statement.stage))
+        stage = compiled.statement.stage
+        shown = None if stage in ("AST", "BOUND") else plan_tree(compiled.plan)
+        return Rows(columns, [], reader.position, warnings, explained(compiled, stage), shown)
     parameters = given(compiled.parameters, params)
     if isinstance(parameters, Refusal):
         return parameters
@@ -174,10 +176,10 @@ def execute(
     except RecursionError:
         return too_deep()
     text = ""
-    profile: tuple[Mapping[str, Any], ...] = ()
+    profile: PlanNode | None = None
     if prefix == "profile":
         costs = {key: (cost.rows, cost.seconds) for key, cost in running.costs.items()}
-        text, profile = explained(compiled, "", costs), profile_of(compiled.plan, costs)
+        text, profile = explained(compiled, "", costs), plan_tree(compiled.plan, costs)
     return Rows(columns, rows, reader.position, (*warnings, *running.notices), text, profile, now)
 
 

@@ -1,11 +1,12 @@
 """Answers: columns and rows, and how they are written as JSON."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from engine.decide.view import ItemState, RelationState
 from engine.reader import Reader
+from memql.explain import PlanNode
 from memql.values import plain
 from memql.world import Datum, Node, Path, Relation
 
@@ -29,15 +30,15 @@ class PathState:
 @dataclass(frozen=True, slots=True)
 class Rows:
     """The answer to a query: a node is an `ItemState`, a relation a `RelationState`, a path a `PathState`; anything
-    else is a value. `plan_text` is there for EXPLAIN and PROFILE, `profile` for PROFILE; `at` is when it was asked, in
-    microseconds."""
+    else is a value. `plan_text` is there for EXPLAIN and PROFILE, `plan` where they show how rows are found; `at` is
+    when it was asked, in microseconds."""
 
     columns: tuple[Column, ...]
     rows: list[tuple[Any, ...]]
     position: int
     notices: tuple[str, ...] = ()
     plan_text: str = ""
-    profile: tuple[Mapping[str, Any], ...] = field(default=())
+    plan: PlanNode | None = None
     at: int = 0
 
 

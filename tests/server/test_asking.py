@@ -206,6 +206,12 @@ def test_explain_shows_the_plan_alone(world: World) -> None:
     text = "MATCH (e:Event) RETURN count(e) AS n"
     assert "Scan (e:Event)" in world.run("query", text, "--explain").stdout
     assert "Scan (e:Event)" in world.answer("query", text, "--explain")["plan"]
+    tree = world.answer("query", text, "--explain")["plan_tree"]
+    while "children" in tree:
+        (tree,) = tree["children"]
+    assert (tree["operator"], tree["detail"], tree["engine"], tree["time"]) == (
+        "Scan", "(e:Event)", "columns", "now"
+    )  # fmt: skip
     assert any("Scan (e:Event)" in row["plan"] for row in world.rows("query", f"explain {text}", "--explain"))
 
 

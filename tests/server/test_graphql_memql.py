@@ -123,3 +123,27 @@ async def test_plans_and_time(caller: Any) -> None:
     then = (await caller.ask("{ memories { nodes { recordedAt } } }"))["memories"]["nodes"][2]["recordedAt"]
     before = await asked(caller, "AS OF $then MATCH (m:Memory) RETURN count(*) AS n", then=then)
     assert before["rows"] == [[3]]
+
+
+async def test_a_plan_as_objects(caller: Any) -> None:
+    """Each step with the one above it, where it looks, and for PROFILE what it gave and cost; no plan, no steps."""
+    await drinks(caller)
+    query = """query ($query: String!) { memql(query: $query) { ... on MemqlResult {
+        planNodes { number parent depth operator detail engine time sees filtering of rows ms totalMs }
+    } } }"""
+
+    async def steps(text: str) -> Any:
+        return (await caller.ask(query, None, query=text))["memql"]["planNodes"]
+
+    asked_ = "MATCH (m:Memory) WHERE EXISTS { (m)-[:MENTIONS]->(:Entity) } RETURN m.text"
+    told = await steps(f"PROFILE {asked_}")
+    assert [step["number"] for step in told] == list(range(len(told)))
+    above = {step["number"]: step for step in told}
+    assert told[0]["parent"] is None
+    assert all(above[step["parent"]]["depth"] == step["depth"] - 1 for step in told[1:])
+    assert {step["operator"]: step["engine"] for step in told}["Expand"] == "adjacency"
+    (scan,) = (step for step in told if step["operator"] == "Scan")
+    assert (scan["rows"], scan["time"], scan["detail"]) == (3, "now", "(m:Memory)")
+    assert all(0 <= step["ms"] <= step["totalMs"] for step in told)
+    assert [step["rows"] for step in await steps(f"EXPLAIN {asked_}")] == [None] * len(told)
+    assert await steps(asked_) == await steps(f"EXPLAIN BOUND {asked_}") == []
