@@ -101,7 +101,7 @@ def _conform_scalar(value: object, of: str) -> "Value | Misfit":
         case (("integer" | "float"), bool()):
             return _not_a(value, of)
         case "integer", int():
-            return value if value in INT64 else Misfit(f"{value} does not fit in 64 bits")
+            return value if value in INT64 else Misfit(f"{_short(value)} does not fit in 64 bits")
         case "float", int() | float():
             number = float(value) if abs(value) < 2**1023 else math.inf
             return number if math.isfinite(number) else Misfit("a float must be finite")
@@ -184,6 +184,11 @@ def type_of(value: "Value") -> str:
     if type(value) in TEMPORAL:
         return "any"
     raise AssertionError(f"{type(value)} is no value")
+
+
+def _short(number: int) -> str:
+    """Python itself refuses to write thousands of digits."""
+    return str(number) if abs(number) < 10**40 else "a number of more than 40 digits"
 
 
 def _not_a(value: object, of: str) -> Misfit:

@@ -223,8 +223,10 @@ def integer(parts: list[Made], span: Span) -> Made:
 
 
 def whole(token: Token, most: int = 2**63 - 1) -> int:
-    text = token.text.lower()
-    value = int(text, 0) if text[:2] in ("0x", "0o") else int(text)
+    text, base = token.text.lower(), {"0x": 16, "0o": 8}.get(token.text[:2].lower(), 10)
+    digits = text[0 if base == 10 else 2 :].lstrip("0") or "0"
+    # Python itself refuses to read thousands of digits.
+    value = int(digits, base) if len(digits) < 30 else most + 1
     if value > most:
         raise wrong("Q007", "this number does not fit in 64 bits", "write it as a float: 1.0e30", token.span)
     return value
