@@ -19,10 +19,11 @@ from engine.index import Index
 from engine.limits import Limits
 from engine.named import Named
 from engine.properties import Properties
+from engine.stopping import current
 from engine.texts import Texts
 from engine.vectors import Vectors
 from memql.catalog import Catalog
-from memql.errors import Problem, Reason, Refusal, over_limit
+from memql.errors import Problem, Reason, Refusal, over_limit, unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +172,18 @@ class Reader:
 
     def _hits(self, denses: Numbers, scores: NDArray[np.float32]) -> list[Hit] | Refusal:
         if self.overdue():
-            return late(self.limits)
+            return self.late()
         return [Hit(item, score) for item, score in zip(self.items(denses), scores.tolist(), strict=True)]
 
     def _bounded(self, limit: int) -> Refusal | None:
         if limit > self.limits.read_rows:
             return over_limit("read_rows", self.limits.read_rows, limit, "first")
-        return late(self.limits) if self.overdue() else None
+        return self.late() if self.overdue() else None
 
     def late(self) -> Refusal:
+        """Why it ends before its time."""
+        if current().asked:
+            return unavailable("STOPPED", "the read was stopped: nobody waits for it any more", "ask again")
         return late(self.limits)
 
     def given_up(self) -> Refusal | None:

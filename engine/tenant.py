@@ -34,6 +34,7 @@ from engine.reader import Reader
 from engine.records import Receipt, Record, unseal
 from engine.recovery import Damaged, open_journal, rebuild_index
 from engine.salvage import SUSPECT
+from engine.stopping import current, in_thread
 from engine.subscription import Cursor, Told
 from engine.texts import Texts
 from engine.vectors import Vectors
@@ -268,9 +269,10 @@ class Tenant:
             return self._damaged(error)
 
     def _reader(self, scope: Scope, index: Index, began: float) -> Reader:
+        stop, most = current(), self.limits.read_ms / 1000
         return Reader(
             scope, index, self.adjacency, self.properties, self.graph, self.vectors, self.texts, self.named,
-            self.catalog, self.limits, lambda: self.clock.monotonic() - began > self.limits.read_ms / 1000,
+            self.catalog, self.limits, lambda: stop.asked or self.clock.monotonic() - began > most,
             self.embedder,
         )  # fmt: skip
 
@@ -285,11 +287,11 @@ class Tenant:
         valid_at: int | Literal["now"] | None = "now",
         consolidated: bool = False,
     ) -> T | Refusal:
-        """`read_now` on a thread of its own."""
-        return await asyncio.to_thread(
+        """`read_now` on a thread of its own, which stops when this is cancelled."""
+        return await in_thread(partial(
             self.read_now, ask, by,
             needs=needs, at_least=at_least, as_of=as_of, valid_at=valid_at, consolidated=consolidated,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def _reach(self, wanted: int, deadline: float) -> Refusal | None:
         """Waits for the journal itself to have that position."""

@@ -4,6 +4,7 @@ Refuses what is too long before it is read, and lets no message of Python or of 
 a JSON body alone, which no page of another site can send without asking first.
 """
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from strawberry.http import GraphQLHTTPResponse
 from strawberry.types import ExecutionResult
 
 from engine.commands import Principal
+from engine.stopping import Stop, current
 from server.context import Context, Desk
 from server.rankings import Rankings
 from server.responses import error_response
@@ -41,10 +43,16 @@ class Endpoint(GraphQL[Context, None]):
         self._rankings = Rankings(limits.rankings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, _bounded(receive, self._limits.body_bytes))
+        whole = asyncio.Event()
+        request = Request(scope, _bounded(receive, self._limits.body_bytes, whole))
         request_id = request.state.request_id
         try:
-            response = await self._answer(request)
+            with Stop().watched() as stop:
+                watching = asyncio.ensure_future(_stopped_when_gone(receive, whole, stop))
+                try:
+                    response = await self._answer(request)
+                finally:
+                    watching.cancel()
         except TooLong:
             message = f"this body is longer than `requests.body_bytes` allows ({self._limits.body_bytes:,})"
             response = error_response(413, "LIMIT_EXCEEDED", message, request_id)
@@ -57,6 +65,9 @@ class Endpoint(GraphQL[Context, None]):
         context = Context(self._desk, tenant, self._by, self._limits, self._rankings)
         try:
             return await self.run(request, context=context)
+        except asyncio.CancelledError:
+            current().ask()
+            raise
         finally:
             await context.close()
 
@@ -98,8 +109,8 @@ class Endpoint(GraphQL[Context, None]):
         return Response(self.encode_json(response_data), sub_response.status_code or 200, media_type=media_type)
 
 
-def _bounded(receive: Receive, most: int) -> Receive:
-    """Receives no more than so many bytes of a body."""
+def _bounded(receive: Receive, most: int, whole: asyncio.Event) -> Receive:
+    """Receives no more than so many bytes of a body; `whole` is set with the last of them."""
     received = 0
 
     async def bounded() -> Message:
@@ -108,6 +119,16 @@ def _bounded(receive: Receive, most: int) -> Receive:
         received += len(message.get("body", b""))
         if received > most:
             raise TooLong
+        if not message.get("more_body", False):
+            whole.set()
         return message
 
     return bounded
+
+
+async def _stopped_when_gone(receive: Receive, whole: asyncio.Event, stop: Stop) -> None:
+    """Ends the reads of a client that leaves before it is answered. What it asked to be written is written."""
+    await whole.wait()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    stop.ask()

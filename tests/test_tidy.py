@@ -92,6 +92,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "engine": (
         "limits",
         "clock",
+        "stopping",
         "lock",
         "commands",
         "events",

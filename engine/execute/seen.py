@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.columns import Numbers
 from engine.decide.view import ItemState, RelationState
-from engine.reader import Reader, late
+from engine.reader import Reader
 from memql.catalog import STATE
 from memql.errors import Refusal
 from memql.values import instant
@@ -46,7 +46,7 @@ class Seen:
     def check(self) -> None:
         """Stops a query that has run too long."""
         if self.reader.overdue():
-            raise Stopped(late(self.reader.limits))
+            raise Stopped(self.reader.late())
 
     def keep(self, state: ItemState) -> None:
         """A version that was read for another reason."""

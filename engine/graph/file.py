@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from engine import cypher
 from engine.limits import Limits
+from engine.stopping import current
 
 Engine: TypeAlias = Literal["kuzu", "ladybug"]
 T = TypeVar("T")
@@ -194,8 +195,9 @@ class GraphFile:
         with self._reading(deadline_ms) as connection:
             try:
                 connection.set_query_timeout(deadline_ms)
-                connection.execute(cypher.BEGIN_READ).close()
-                result = connection.execute(statement, dict(parameters))
+                with current().interrupting(connection.interrupt):
+                    connection.execute(cypher.BEGIN_READ).close()
+                    result = connection.execute(statement, dict(parameters))
                 try:
                     return take(result)
                 finally:
@@ -222,6 +224,8 @@ class GraphFile:
 
     def _failure(self, said: str, deadline_ms: int) -> GraphFailed:
         if "Interrupted" in said:
+            if current().asked:
+                return GraphFailed("GRAPH_STOPPED", "the graph was read for somebody who left")
             if self._ending:
                 return GraphFailed("GRAPH_CLOSED", "the graph was closed while it was read")
             return GraphFailed("GRAPH_DEADLINE", f"the graph was read for {deadline_ms:,} ms, and then stopped")
