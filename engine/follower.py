@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 
 import structlog
 
@@ -61,7 +62,9 @@ class Source:
         with self._lock:
             if not self._recent or self._recent[0].position > position + 1:
                 return []
-            return [record for record in self._recent if record.position > position][: self._limits.apply_records]
+            # From the newest on: who asks is mostly right behind it.
+            behind = list(takewhile(lambda record: record.position > position, reversed(self._recent)))
+            return behind[::-1][: self._limits.apply_records]
 
     def journaled(self, position: int) -> list[Record]:
         """Records behind a position as the journal has them now. Who comes second waits for the first one's reading."""

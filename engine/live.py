@@ -7,12 +7,12 @@ their own cost allow. What a query could read and begins or ceases to be true wa
 Snapshot plus deltas are the query at its cursor, always. A subscriber never waits for another.
 """
 
+import asyncio
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 import structlog
 
 from engine.changed import change_of
@@ -26,7 +26,8 @@ from engine.journal import UNREADABLE, Journal
 from engine.keyed import Keyed, difference, keyed
 from engine.limits import Limits
 from engine.reader import Reader
-from engine.subscription import Cursor, Delta, Snapshot, Subscriber
+from engine.subscription import Cursor, Delta, Snapshot, Subscriber, Told
+from engine.turns import next_turn
 from memql.changes import Footprint, placed, touches
 from memql.compiled import Compiled
 from memql.errors import Problem, Reason, Refusal, unavailable
@@ -46,6 +47,8 @@ _SHARE = 4
 _LONGEST_REST = 10.0
 _LOOK = 1.0
 """Longest between two looks at the clock, in seconds: clocks of the wall are set, and machines sleep."""
+_GATHER = 0.005
+"""Seconds in which records come together: to wake for one costs more than to compare it with a hundred queries."""
 _PAUSE = 1.0
 """Seconds until what was unavailable is asked again."""
 
@@ -54,13 +57,15 @@ Key: TypeAlias = tuple[str, str, frozenset[str] | None]
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What a query answered at a cursor, and what may change it. `turns`: when it may be another without a commit."""
+    """What a query answered at a cursor, and what may change it: only what concerns one of the `kinds` (None: what
+    concerns anything). `turns`: when it may be another without a commit."""
 
     cursor: Cursor
     rows: Rows
     keyed: Keyed
     ordered: bool
     footprint: Footprint
+    kinds: frozenset[str] | None
     turns: int
 
 
@@ -74,6 +79,8 @@ class _Live:
     told: list[Subscriber] = field(default_factory=list)
     joining: list[Subscriber] = field(default_factory=list)
     answer: _Answer | None = None
+    reads: tuple[Compiled, Footprint] | None = None
+    """What it was compiled to last, and the footprint of that."""
     touched: bool = True
     rests_until: float = 0.0
 
@@ -92,10 +99,26 @@ class LiveQueries:
         self._seen = 0
         self._woken = False
         self._closing = False
+        self._ending = threading.Event()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
     # Asked by others
+
+    async def listen(
+        self, text: str, params: Mapping[str, Any], by: Principal, after: Cursor | None
+    ) -> AsyncGenerator[Told, None]:
+        """What a subscriber is told, until it leaves or there is nothing more to tell."""
+        await asyncio.to_thread(compiled_for, text, self._tenant.catalog)
+        subscriber = self.subscribe(text, params, by, after)
+        if isinstance(subscriber, Refusal):
+            yield subscriber
+            return
+        try:
+            while (told := await subscriber.next()) is not None:
+                yield told
+        finally:
+            self.leave(subscriber)
 
     def subscribe(
         self, text: str, params: Mapping[str, Any], by: Principal, after: Cursor | None
@@ -135,6 +158,13 @@ class LiveQueries:
         """How many subscribe."""
         return sum(len(query.told) + len(query.joining) for query in self._queries.values())
 
+    @property
+    def idle(self) -> bool:
+        """Whether everyone has been told what there is."""
+        with self._changed:
+            queries = list(self._queries.values())
+        return self._seen >= self._feed.position and not any(each.touched or each.joining for each in queries)
+
     def look(self) -> None:
         """There may be something to do: a record, a subscriber, another time."""
         with self._changed:
@@ -145,6 +175,7 @@ class LiveQueries:
         """Tells everyone where to resume, when the step at hand is done."""
         with self._changed:
             self._closing = True
+            self._ending.set()
             thread = self._thread
         self.look()
         if thread:
@@ -180,6 +211,8 @@ class LiveQueries:
                     return
                 queries = list(self._queries.values())
                 self._woken = False
+            if self._seen < self._feed.position:
+                self._ending.wait(_GATHER)
             self._read_feed(queries)
             now, ticks = self._clock.now(), self._clock.monotonic()
             for query in queries:
@@ -225,15 +258,22 @@ class LiveQueries:
             index = Index(db, self._names)
             for record in records:
                 change = change_of(record, tenant.columns, tenant.adjacency, index)
+                kinds, everyone = change.kinds, change.names or change.anything
                 for query in queries:
                     answer = query.answer
                     if query.touched or answer is None or record.position <= answer.cursor.position:
                         continue
-                    if touches(answer.footprint, change):
-                        query.touched = True
-                    else:
-                        query.answer = replace(answer, cursor=replace(answer.cursor, position=record.position))
+                    if everyone or answer.kinds is None or not answer.kinds.isdisjoint(kinds):
+                        query.touched = touches(answer.footprint, change)
         self._seen = records[-1].position
+
+    def _now_at(self, query: _Live) -> _Answer:
+        """Its answer, which is also that of every position that was compared since and did not touch it."""
+        answer = query.answer
+        assert answer is not None
+        if not query.touched and answer.cursor.position < self._seen:
+            answer = query.answer = replace(answer, cursor=Cursor(self._seen, answer.cursor.at))
+        return answer
 
     # What is asked, and told
 
@@ -258,8 +298,7 @@ class LiveQueries:
                 for subscriber in (*joining, *(query.told if lasts else ())):
                     subscriber.put(refusal)
                 return
-        answer = query.answer
-        assert answer is not None
+        answer = self._now_at(query)
         for subscriber in joining:
             subscriber.put(_all(answer) if subscriber.after is None else self._since(query, answer, subscriber.after))
         with self._changed:
@@ -295,7 +334,7 @@ class LiveQueries:
             ordered = is_ordered(compiled.query)
             return _Answer(
                 Cursor(reader.position, rows.at), rows, keyed(rows.rows, key_columns(compiled.query), ordered),
-                ordered, reads, _next_turn(reader, reads, rows.at),
+                ordered, reads, reads.kinds, next_turn(reader, reads, rows.at),
             )  # fmt: skip
 
         moment = (then.position, then.at) if then else None
@@ -331,42 +370,14 @@ def _all(answer: _Answer, why: str = "") -> Snapshot:
 
 
 def _placed(reader: Reader, compiled: Compiled, query: _Live) -> Footprint:
+    if query.reads is None or query.reads[0] is not compiled:
+        query.reads = compiled, footprint(compiled.query)
     parameters = given(compiled.parameters, query.params)
     assert not isinstance(parameters, Refusal), "the query has just been answered"
     constant = Evaluator(Nothing(instant(0)), parameters).constant
-    reads = placed(footprint(compiled.query), constant, _sight(query.by))
+    reads = placed(query.reads[1], constant, _sight(query.by))
     found = {id_: item.root for id_ in reads.named if (item := reader.index.item(id_)) is not None}
     return replace(reads, roots=found)
-
-
-def _next_turn(reader: Reader, reads: Footprint, at: int) -> int:
-    """The next time at which something that the query could read begins or ceases to be true."""
-    if not reads.dated:
-        return FOREVER
-    columns, adjacency, position = reader.scope.columns, reader.adjacency, reader.position
-    kinds = [site.kinds for site in reads.sites]
-    items = reader.scope.alive & _of(columns.column("kind")[: reader.scope.count], kinds, columns.codes)
-    passed = [step.kinds for step in reads.steps]
-    count = adjacency.count
-    rows = (adjacency.column("born")[:count] <= position) & (adjacency.column("died")[:count] > position)
-    rows &= _of(adjacency.column("kind")[:count], passed, columns.codes)
-    turns = [_after(columns.column(name)[: reader.scope.count][items], at) for name in ("valid_from", "valid_to")]
-    turns += [_after(adjacency.column(name)[:count][rows], at) for name in ("valid_from", "valid_to")]
-    return min(turns)
-
-
-def _of(numbers: Any, kinds: Iterable[frozenset[str] | None], codes: Mapping[str, int]) -> Any:
-    named: set[str] = set()
-    for each in kinds:
-        if each is None:
-            return np.ones(len(numbers), np.bool_)
-        named |= each
-    return np.isin(numbers, [codes[name] for name in named if name in codes])
-
-
-def _after(times: Any, at: int) -> int:
-    later = times[times > at]
-    return int(later.min()) if len(later) else FOREVER
 
 
 def _sight(by: Principal) -> frozenset[str] | None:

@@ -18,7 +18,6 @@ from engine.committer import Committer, Waiting
 from engine.decide import Decision
 from engine.embed import Embedder
 from engine.events import declared
-from engine.execute import compiled_for
 from engine.feed import Feed
 from engine.follower import Follower, Phase, Source, Status
 from engine.graph import Graph
@@ -346,21 +345,12 @@ class Tenant:
                 yield record
                 position = record.position
 
-    async def live(
+    def live(
         self, text: str, params: Mapping[str, Any], by: Principal, *, after: Cursor | None = None
     ) -> AsyncGenerator[Told, None]:
         """The rows of a LIVE query, and from then on what is different; or what is different since a cursor. The last
         that is told is a refusal, or where to resume."""
-        await asyncio.to_thread(compiled_for, text, self.catalog)
-        subscriber = self.live_queries.subscribe(text, params, by, after)
-        if isinstance(subscriber, Refusal):
-            yield subscriber
-            return
-        try:
-            while (told := await subscriber.next()) is not None:
-                yield told
-        finally:
-            self.live_queries.leave(subscriber)
+        return self.live_queries.listen(text, params, by, after)
 
     # Upkeep
 
@@ -379,9 +369,13 @@ class Tenant:
         position = self.journal.position
         return all(follower.wait(position, seconds) for follower in self._followers.values())
 
-    def close(self) -> None:
+    def end_subscriptions(self) -> None:
+        """Tells all who follow the tenant that there will be nothing more: before it is closed or deleted."""
         self._feed.close()
         self.live_queries.close()
+
+    def close(self) -> None:
+        self.end_subscriptions()
         if self._consolidation:
             self._consolidation.close()
         self._writer.shutdown()

@@ -118,12 +118,14 @@ class Tenants:
         self._close([name])
 
     def delete(self, name: str) -> Refusal | None:
-        """Removes every byte of the tenant, when the last one who uses it is done. A crash on the way is made up for
-        when the directory is next opened."""
+        """Removes every byte of the tenant, when the last one who uses it is done, as who subscribes is told to be. A
+        crash on the way is made up for when the directory is next opened."""
         if refusal := check_name(name):
             return refusal
         if not self.directory(name).exists():
             return not_found("tenant", name, "tenant")
+        if (entry := self._entries.get(name)) and entry.tenant:
+            entry.tenant.end_subscriptions()
         with self._changed:
             while (entry := self._entries.get(name)) and (entry.leases or entry.tenant is None or entry.going):
                 self._changed.wait()

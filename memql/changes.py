@@ -60,6 +60,12 @@ class Change:
     names: bool = False
     anything: bool = False
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of items and relations that it concerns, and the names of state."""
+        items, relations = (each.item.kind for each in self.items), (each.kind for each in self.relations)
+        return frozenset((*items, *relations, *self.figures))
+
 
 # What is read
 
@@ -145,6 +151,15 @@ class Footprint:
         return bool(self.figures or self.searches or self.anything)
 
     @property
+    def kinds(self) -> frozenset[str] | None:
+        """What a change must concern one of, if it is to touch: kinds of items and relations, and names of state. None:
+        it may concern anything."""
+        found = [*(site.kinds for site in self.sites), *(step.kinds for step in self.steps)]
+        if self.anything or self.searches or any(each is None for each in found):
+            return None
+        return self.figures.union(*(each for each in found if each is not None))
+
+    @property
     def named(self) -> frozenset[str]:
         """The ids that it looks up."""
         return frozenset(id_ for site in self.sites for id_ in site.named or ())
@@ -178,7 +193,8 @@ def touches(footprint: Footprint, change: Change) -> bool:
     if change.figures & footprint.figures:
         return True
     if footprint.searches and (change.items or (change.relations and footprint.searches - {"words", "meaning"})):
-        # What is found depends on all that could have been found, and word statistics are the whole tenant's.
+        # What is found depends on all that could have been found, and word statistics are the whole tenant's; any
+        # relation may be on the way to what is near in the graph.
         return True
     return any(_item_touches(footprint, each) for each in change.items) or any(
         _relation_touches(footprint, each) for each in change.relations

@@ -80,8 +80,6 @@ class _Gathering:
                 self.pattern(pattern)
             case bound.Search():
                 self.searches |= {way.how for way in clause.ways}
-                # Any relation may be on the way to what is near.
-                self.anything |= any(way.how == "graph" for way in clause.ways)
                 if not clause.bound:
                     self.site(clause.variable, clause.conditions, alone=True)
                 self.all_of(clause.ways, clause.conditions, clause.limit)

@@ -128,6 +128,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "changed",
         "keyed",
         "subscription",
+        "turns",
         "live",
         "lifecycle",
         "tenant",

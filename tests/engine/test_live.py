@@ -27,6 +27,7 @@ from engine.keyed import difference, keyed
 from engine.limits import Limits
 from engine.subscription import Cursor, Delta, Resume, Snapshot
 from engine.tenant import Tenant
+from engine.tenants import Tenants
 from memql.errors import Reason, Refusal
 from tests.engine.live_world import DAY, FAST, ME, Client, SetClock, do, listening, opened
 from tests.engine.world import EPOCH
@@ -349,3 +350,28 @@ def test_only_what_moved_is_told() -> None:
     assert [row.values for row in made.changed] == [(8,)]
     assert not made.added
     assert not made.removed
+
+
+async def test_a_tenant_that_is_subscribed_to_can_be_deleted(tmp_path: Path) -> None:
+    """Whoever listens is told that it ends, and so gives the tenant back."""
+    tenants = Tenants(tmp_path, clock=SetClock(), limits=FAST, consolidate=False)
+
+    leased = asyncio.Event()
+
+    async def listen() -> object:
+        tenant = await asyncio.to_thread(tenants.acquire, "t")
+        assert isinstance(tenant, Tenant)
+        client = Client(tenant, TASKS)
+        client.begin()
+        leased.set()
+        await client.over()
+        tenants.release("t")
+        return client.ended
+
+    listener = asyncio.create_task(listen())
+    await leased.wait()
+    assert await asyncio.wait_for(asyncio.to_thread(tenants.delete, "t"), 20) is None
+    ended = await listener
+    assert isinstance(ended, Resume)
+    assert ended.why == "closing"
+    tenants.close()
