@@ -18,7 +18,8 @@ _CRISP = frozenset({"string", "boolean", "integer", "node", "relation", "null"})
 _UNDERSTOOD = frozenset(
     {
         bound.Query, bound.Part, bound.Match, bound.Unwind, bound.Search, bound.Way, bound.Fusion, bound.Sort,
-        bound.Project, bound.Apply, bound.Pattern, bound.Hop, bound.PathOf, bound.Asked, bound.Constant,
+        bound.Project, bound.Apply, bound.Pattern, bound.Hop, bound.Group, bound.Selection, bound.PathOf,
+        bound.Asked, bound.Constant,
         bound.Parameter, bound.Local, bound.Property, bound.Figure, bound.Labelled, bound.Call, bound.Compared,
         bound.Joined, bound.Aggregated, bound.Case, bound.ListOf, bound.MapOf, bound.Projected, bound.Index,
         bound.Slice, bound.Comprehension,
