@@ -82,7 +82,7 @@ def remembered(size: int, *, anew: bool = False) -> Remembered:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         say(f"making the graph of {size:,} memories and {sum(map(len, content.targets)):,} relations")
-        ids = _told(folder / "ours", content)
+        ids = told(folder / "ours", content)
         _copied(folder / "kuzu", content, ids)
         done.write_text("\n".join(ids), "utf-8")
     tenant = opened(folder / "ours", Limits(wait_ms=600_000, read_ms=600_000))
@@ -90,7 +90,7 @@ def remembered(size: int, *, anew: bool = False) -> Remembered:
     return Remembered(content, done.read_text("utf-8").split("\n"), tenant, _database(folder / "kuzu"))
 
 
-def _told(path: Path, content: Made) -> list[str]:
+def told(path: Path, content: Made) -> list[str]:
     """The ids of the memories, told to a tenant of ours like anyone's."""
     tenant = Tenant.open("bench", path, clock=CLOCK, limits=Limits(wait_ms=600_000))
     assert isinstance(tenant, Tenant)
