@@ -178,9 +178,8 @@ class Adjacency:
 
     def _current(self, scope: Scope, rows: Numbers) -> Mask:
         column = self._column
-        mask: Mask = (column["born"][rows] <= scope.position) & (column["died"][rows] > scope.position)
-        if scope.valid_at is not None:
-            mask &= (column["valid_from"][rows] <= scope.valid_at) & (column["valid_to"][rows] > scope.valid_at)
+        known = scope.known(column["born"][rows], column["died"][rows])
+        mask: Mask = known & scope.true(column["valid_from"][rows], column["valid_to"][rows])
         return mask
 
     def live(self, kind: str, root: int) -> list[tuple[int, int]]:

@@ -193,6 +193,20 @@ class Columns:
             for root, value in pairs:
                 values[root] = values.get(root, 0.0) + value
 
+    def versions(self, roots: Numbers, position: int) -> tuple[Numbers, Numbers]:
+        """Every version of each of these identities that was recorded at or before the position: its place among the
+        identities, and the version; those of one identity together, the oldest first."""
+        places, versions = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        at, here = np.arange(len(roots)), self.newest(roots, position)
+        while (left := np.flatnonzero(here)).size:
+            at, here = at[left], here[left]
+            places.append(at)
+            versions.append(here)
+            here = self._previous[here]
+        place, version = np.concatenate(places), np.concatenate(versions)
+        order = np.lexsort((version, place))
+        return place[order], version[order]
+
     def scope(self, position: int, by: Principal, valid_at: int | None) -> "Scope":
         """What that principal sees at that position; `valid_at` None means whatever the valid time."""
         return Scope(self, self.count, position, by, valid_at)
@@ -200,13 +214,19 @@ class Columns:
 
 @dataclass(frozen=True)
 class Scope:
-    """Tenant, visibility, time and position: as masks over all dense ids, and for a few identities at a time."""
+    """Tenant, visibility, time and position: as masks over all dense ids, and for a few identities at a time.
+
+    `valid_at` is the moment at which something must be true; with `valid_until` it is enough that it is at any moment
+    until before that. With `history` every version is seen that was known by then, also those that others followed.
+    """
 
     columns: Columns
     count: int
     position: int
     by: Principal
     valid_at: int | None
+    valid_until: int | None = None
+    history: bool = False
 
     def _column(self, name: str) -> NDArray[Any]:
         return self.columns.column(name)[: self.count]
@@ -219,29 +239,54 @@ class Scope:
             mask &= (self._column("domain") == _ORGANIZATION) | any_of(self._column("owner"), self._owners)
         return mask
 
+    def known(self, born: Numbers, died: Numbers) -> Mask:
+        """Of what was known from one position until before another, what is read at this one."""
+        known: Mask = born <= self.position
+        return known if self.history else known & (died > self.position)
+
+    def true(self, valid_from: Numbers, valid_to: Numbers) -> Mask | np.bool_:
+        """Of what is true from one moment until before another, what is so at the valid time."""
+        if self.valid_at is None:
+            return np.True_
+        until = self.valid_at + 1 if self.valid_until is None else self.valid_until
+        mask: Mask = (valid_from < until) & (valid_to > self.valid_at)
+        return mask
+
     @cached_property
     def alive(self) -> Mask:
-        """Versions that were the current ones at the position."""
-        known: Mask = self.visible & (self._column("died") > self.position)
-        return known
+        """Versions that were the current ones at the position; with history every one."""
+        return self.visible if self.history else self.visible & (self._column("died") > self.position)
 
     @cached_property
     def seen(self) -> Mask:
-        """Versions of a default read: current, and true at the valid time."""
-        if self.valid_at is None:
-            return self.alive
-        mask: Mask = self.alive & (self._column("valid_from") <= self.valid_at)
-        mask &= self._column("valid_to") > self.valid_at
-        return mask
+        """The versions that are read: known then, and true at the valid time."""
+        return self.alive & self.true(self._column("valid_from"), self._column("valid_to"))
+
+    @cached_property
+    def _last_seen(self) -> Numbers:
+        """Of each identity, by its root, the last of its versions that are seen."""
+        last = np.zeros(self.count, np.int64)
+        seen = np.flatnonzero(self.seen)
+        last[self._column("root")[seen]] = seen
+        return last
 
     def shown(self, roots: Numbers) -> Numbers:
-        """Of each of these identities, the version that a default read shows (0: none)."""
+        """Of each of these identities, the version that is read, with history the last of them (0: none)."""
+        if self.history:
+            shown: Numbers = np.where((roots > 0) & (roots < self.count), self._last_seen[roots % self.count], 0)
+            return shown
         versions = self.lasting(roots)
         kept = self._column("died")[versions] > self.position
-        if self.valid_at is not None:
-            kept &= self._column("valid_from")[versions] <= self.valid_at
-            kept &= self._column("valid_to")[versions] > self.valid_at
+        kept &= self.true(self._column("valid_from")[versions], self._column("valid_to")[versions])
         return np.where(kept, versions, 0)
+
+    def versions(self, roots: Numbers, lasting: Mask) -> tuple[Numbers, Numbers]:
+        """With history, every version that each of these identities stands for: its place among them, and the version.
+        Where `lasting`, whatever the valid time."""
+        places, versions = self.columns.versions(roots, self.position)
+        kept = self.visible[versions]
+        kept &= lasting[places] | self.true(self._column("valid_from")[versions], self._column("valid_to")[versions])
+        return places[kept], versions[kept]
 
     def lasting(self, roots: Numbers) -> Numbers:
         """Of each of these identities, the last version known at the position, even when it was retired since or is no

@@ -36,7 +36,8 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """`scope` says who reads, as of when and valid when; it masks whatever a store returns."""
+    """`scope` says who reads, as of when and valid when; it masks whatever a store returns. `position_at` tells the
+    last position recorded at or before a time in microseconds; `present` is the last that this answer may show."""
 
     scope: Scope
     index: Index
@@ -50,6 +51,8 @@ class Reader:
     limits: Limits
     overdue: Callable[[], bool]
     embedder: Embedder | None = None
+    position_at: Callable[[int], int] = lambda at: 0
+    present: int = 0
 
     @property
     def position(self) -> int:

@@ -272,7 +272,7 @@ class Tenant:
         return Reader(
             scope, index, self.adjacency, self.properties, self.graph, self.vectors, self.texts, self.named,
             self.catalog, self.limits, lambda: stop.asked or self.clock.monotonic() - began > most,
-            self.embedder,
+            self.embedder, self.position_at, scope.position,
         )  # fmt: skip
 
     async def read(

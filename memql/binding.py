@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from memql import ast
-from memql.bound import Asked, Variable
+from memql.bound import Asked, Time, Variable
 from memql.catalog import Catalog
 from memql.errors import Problem, Span, nearest
 from memql.types import ANY, Type
@@ -36,11 +36,15 @@ class Sight:
 class Binding:
     """`text` is what was written: a column without alias is called as it was written."""
 
-    def __init__(self, catalog: Catalog, text: str, *, past: bool = False) -> None:
+    def __init__(self, catalog: Catalog, text: str) -> None:
         self.catalog = catalog
         self.text = text
-        self.past = past
-        """Whether the query asks AS OF: what is not versioned cannot be asked then."""
+        self.time: Time | None = None
+        """The time that holds where we are: that of the query, or of the clause around."""
+        self.own: Time | None = None
+        """That of the query."""
+        self.times: list[Time] = []
+        """Every time that is asked for."""
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self.parameters: dict[str, Type] = {}
@@ -104,6 +108,20 @@ class Binding:
     def asked(self) -> tuple[Asked, ...]:
         """The parameters, in the order in which they are met."""
         return tuple(Asked(name, of, name in self.optional) for name, of in self.parameters.items())
+
+    @property
+    def past(self) -> bool:
+        """Whether we are AS OF a time: what is not versioned cannot be asked then."""
+        return self.time is not None and self.time.as_of is not None
+
+    @contextmanager
+    def within(self, time: Time | None) -> Iterator[None]:
+        """What is bound inside is read at that time."""
+        before, self.time = self.time, time
+        try:
+            yield
+        finally:
+            self.time = before
 
     @contextmanager
     def aggregating(self, allowed: bool) -> Iterator[None]:

@@ -191,10 +191,32 @@ class Subquery(Typed):
     answer: Variable
 
 
+@dataclass(frozen=True, slots=True)
+class KnownTogether(Typed):
+    """Whether there was a moment at which all of these versions were known: nodes, relations and chains of them. What a
+    lasting relation among them leads to is left out: it is reached whatever its times."""
+
+    versions: tuple["Expression", ...]
+
+
 Expression: TypeAlias = (
     Constant | Parameter | Local | Property | Figure | Labelled | Call | Compared | Joined | Aggregated | Case | ListOf
     | MapOf | Projected | Index | Slice | Comprehension | Quantified | Reduce | Subpattern | Subquery
+    | KnownTogether
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """As of when something is read, and what must have been true when: of a query, or of a clause that says its own.
+    Each is the same for every row. `during` is a list or map of both ends where there is no `until`, which is
+    exclusive. `history`: every version that was known then."""
+
+    as_of: Expression | None = None
+    valid_at: Expression | None = None
+    during: Expression | None = None
+    until: Expression | None = None
+    history: bool = False
 
 
 # Patterns
@@ -259,7 +281,7 @@ class Selection:
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """`nodes` in the order written; those in `known` were bound before. All conditions must be true together: labels,
-    property maps and WHERE are all conditions here."""
+    property maps and WHERE are all conditions here. `time` None: that of the query."""
 
     nodes: tuple[Variable, ...]
     hops: tuple[Stretch, ...]
@@ -269,6 +291,7 @@ class Pattern:
     acyclic: tuple[PathOf, ...] = ()
     """Those of its paths that meet no node twice."""
     selection: "Selection | None" = None
+    time: Time | None = None
 
 
 # Clauses
@@ -317,6 +340,7 @@ class Search:
     limit: Expression | None
     score: Variable
     total: Variable | None
+    time: Time | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,14 +395,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`parameters` are those that are asked for."""
+    """`time` is that of the whole query, `times` are all that its clauses ask for, its own included. `parameters` are
+    those that are asked for."""
 
     parts: tuple[Part, ...]
     alls: tuple[bool, ...]
-    as_of: Expression | None
-    valid_at: Expression | None
+    time: Time | None
     parameters: tuple[Asked, ...]
     warnings: tuple[Problem, ...]
+    times: tuple[Time, ...] = ()
 
 
 def local(variable: Variable, span: Span = NOWHERE) -> Local:

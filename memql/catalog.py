@@ -138,6 +138,8 @@ RELATIONS = (
     RelationKind("DEPENDS_ON", "needs first", acyclic=True),
     RelationKind("SAME_AS", "is the same thing in another domain"),
 )
+LASTING = frozenset(relation.name for relation in RELATIONS if relation.lasting)
+"""Kinds of relation through which the far end is seen whatever became of it."""
 
 STATUSES = ("open", "active", "blocked", "done", "abandoned")
 """What the `status` of a goal or a task may be."""

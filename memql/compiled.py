@@ -42,14 +42,6 @@ class Compiled:
     def warnings(self) -> tuple[Problem, ...]:
         return self.query.warnings
 
-    @property
-    def as_of(self) -> bound.Expression | None:
-        return self.query.as_of
-
-    @property
-    def valid_at(self) -> bound.Expression | None:
-        return self.query.valid_at
-
     @cached_property
     def needed(self) -> Mapping[int, frozenset[Variable]]:
         """Of each operator, by its identity, the variables that its sources must have."""

@@ -13,8 +13,8 @@ from memql.errors import Problem, Span
 from memql.functions import FUNCTIONS, OPERATORS, Unanswerable
 from memql.functions.function import mistyped, shown
 from memql.functions.times import is_temporal, part
-from memql.order import Truth, and_, compared, equal, or_
-from memql.world import Datum, Node, Relation, World, node_property, relation_property
+from memql.order import Truth, and_, compared, equal, or_, quantified
+from memql.world import Datum, Node, Relation, World, known_together, node_property, relation_property
 
 Row: TypeAlias = tuple[Datum, ...]
 Places: TypeAlias = Mapping[Variable, int]
@@ -116,7 +116,10 @@ class Evaluator:
 
         def run(row: Row) -> Datum:
             node = of(row)
-            return None if node is None else world.figure(node, name)
+            try:
+                return None if node is None else world.figure(node, name)
+            except Unanswerable as wrong:
+                raise failed(wrong, each.span) from None
 
         return run
 
@@ -165,6 +168,10 @@ class Evaluator:
             return value[begin:end]
 
         return run
+
+    def _known_together(self, each: bound.KnownTogether, places: Places) -> Meaning:
+        versions = [self.meaning(version, places) for version in each.versions]
+        return lambda row: known_together([version(row) for version in versions])
 
     # Calls and operators
 
@@ -344,7 +351,7 @@ class Evaluator:
             members = source(row)
             if members is None:
                 return None
-            return _quantify(each.quantifier, [where((*row[:width], member)) for member in members])
+            return quantified(each.quantifier, [where((*row[:width], member)) for member in members])
 
         return run
 
@@ -362,19 +369,6 @@ class Evaluator:
             return total
 
         return run
-
-
-def _quantify(quantifier: str, truths: list[Truth]) -> Truth:
-    match quantifier:
-        case "all":
-            return and_(truths)
-        case "any":
-            return or_(truths)
-        case "none":
-            found = or_(truths)
-            return None if found is None else not found
-    true = truths.count(True)
-    return False if true > 1 else None if None in truths else true == 1
 
 
 def _whole(value: Datum) -> bool:
@@ -410,4 +404,5 @@ _MEANINGS: dict[type, Callable[[Evaluator, Any, Places], Meaning]] = {
     bound.Comprehension: Evaluator._comprehension,
     bound.Quantified: Evaluator._quantified,
     bound.Reduce: Evaluator._reduce,
+    bound.KnownTogether: Evaluator._known_together,
 }

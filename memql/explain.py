@@ -102,6 +102,7 @@ class _Planned:
         """`time` is the scope that it stands in, `sought` what is searched for where it stands before a search."""
         name, detail = described(operator)
         time = detail if isinstance(operator, plan.TimeScope) else time
+        own = operator.time if isinstance(operator, plan.Scan | plan.Expand | plan.Repeat | plan.Search) else None
         after = tuple(map(label, _post_filtered(operator)))
         engine = _engine(operator)
         estimate = self.estimates.get(id(operator), Estimate())
@@ -111,7 +112,7 @@ class _Planned:
             name, detail, role, engine,
             filtering="pre" if sought else "post" if after else "",
             of=sought or after,
-            time=time if engine else "",
+            time=(time_text(own) if own is not None else time) if engine else "",
             sees=(f"{SCOPE}, retired or not" if lasting else SCOPE) if engine else "",
             estimated_rows=estimate.rows, reason=estimate.reason, emitted=estimate.emitted,
             rows=rows, ms=ms, total_ms=total,
@@ -216,11 +217,12 @@ def described(operator: Operator) -> tuple[str, str]:
     """An operator's name, and what it does."""
     match operator:
         case plan.Scan():
-            return _scan(operator)
+            name, node = _scan(operator)
+            return name, node + _at(operator)
         case plan.Expand():
-            return "Expand", _expand(operator)
+            return "Expand", _expand(operator) + _at(operator)
         case plan.Repeat():
-            return "Repeat", _repeat(operator)
+            return "Repeat", _repeat(operator) + _at(operator)
         case plan.Choose(selector=selector, ends=ends):
             return "Choose", f"{selector_text(selector)} from {label(ends[0])} to {label(ends[1])}"
         case plan.Acyclic(path=path):
@@ -236,7 +238,7 @@ def described(operator: Operator) -> tuple[str, str]:
         case plan.Ask(asks=asks, variable=variable, column=column):
             return asks.capitalize(), f"{label(column)} AS {label(variable)}" if column else label(variable)
         case plan.Search():
-            return "Search", _search(operator)
+            return "Search", _search(operator) + _at(operator)
         case plan.Unwind(list=members, variable=variable):
             return "Unwind", f"{shown(members)} AS {label(variable)}"
         case plan.Project(items=items, keeps=keeps):
@@ -252,9 +254,8 @@ def described(operator: Operator) -> tuple[str, str]:
         case plan.Page(skip=skip, limit=limit):
             parts = [f"{word} {shown(each)}" for word, each in (("skip", skip), ("limit", limit)) if each is not None]
             return "Page", ", ".join(parts)
-        case plan.TimeScope(as_of=as_of, valid_at=valid_at):
-            times = (("as of", as_of), ("valid at", valid_at))
-            return "TimeScope", ", ".join(f"{word} {shown(each)}" for word, each in times if each is not None)
+        case plan.TimeScope(time=time):
+            return "TimeScope", time_text(time)
         case plan.Argument(variables=variables):
             return "Row", ", ".join(label(each) for each in variables)
     return type(operator).__name__, ""
@@ -319,6 +320,20 @@ def _way(way: bound.Way) -> str:
     line += f" on {', '.join(map(member, way.on))}" if way.on is not None else ""
     line += f" within {shown(way.within)}" if way.within is not None else ""
     return line + (f" weight {shown(way.weight)}" if way.weight is not None else "")
+
+
+def time_text(time: bound.Time) -> str:
+    """A time as one would say it."""
+    until = f" to {shown(time.until)}" if time.until is not None else ""
+    said = (("as of", time.as_of), ("valid at", time.valid_at), ("valid during", time.during))
+    parts = [
+        f"{word} {shown(each)}{until if word == 'valid during' else ''}" for word, each in said if each is not None
+    ]
+    return ", ".join([*parts, "with history"] if time.history else parts)
+
+
+def _at(operator: plan.Scan | plan.Expand | plan.Repeat | plan.Search) -> str:
+    return f" {time_text(operator.time)}" if operator.time is not None else ""
 
 
 def _item(variable: Variable, expression: Expression) -> str:

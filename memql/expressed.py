@@ -87,6 +87,8 @@ def _collected(expression: Expression) -> str:
             return f"reduce({label(total)} = {shown(start)}, {label(variable)} IN {shown(source)} | {shown(step)})"
         case bound.Subpattern(asks=asks) | bound.Subquery(asks=asks):
             return f"{asks.upper()} {{ … }}"
+        case bound.KnownTogether(versions=versions):
+            return f"{', '.join(map(shown, versions))} known together"
     raise AssertionError(f"{type(expression)} is no expression")
 
 

@@ -23,7 +23,7 @@ _UNDERSTOOD = frozenset(
         bound.Parameter, bound.Local, bound.Property, bound.Figure, bound.Labelled, bound.Call, bound.Compared,
         bound.Joined, bound.Aggregated, bound.Case, bound.ListOf, bound.MapOf, bound.Projected, bound.Index,
         bound.Slice, bound.Comprehension,
-        bound.Quantified, bound.Reduce, bound.Subpattern, bound.Subquery, Variable,
+        bound.Quantified, bound.Reduce, bound.Subpattern, bound.Subquery, bound.Time, Variable,
     }
 )  # fmt: skip
 """What the walk knows to take in. Anything else of `bound` counts as reading everything."""
@@ -35,15 +35,22 @@ def footprint(query: bound.Query) -> Footprint:
     for each in inside(query):
         if type(each).__module__ == bound.__name__ and type(each) not in _UNDERSTOOD:
             made.anything = True
+        # Of history each version is a row, whatever of it is new; and what was is not only what is.
+        made.anything |= isinstance(each, bound.Time) and (each.history or each.as_of is not None)
     for part in query.parts:
         made.part(part, last=True)
     if not all(query.alls) and len(query.parts) > 1:
         made.together(*(column.type for part in query.parts for column in part.columns))
     return Footprint(
         tuple(made.sites), tuple(made.steps), _gathered(made.items), _gathered(made.relations),
-        frozenset(made.figures), frozenset(made.searches), made.ordered, query.valid_at is None and bool(made.sites),
+        frozenset(made.figures), frozenset(made.searches), made.ordered, _moves(query.time) and bool(made.sites),
         made.anything,
     )  # fmt: skip
+
+
+def _moves(time: bound.Time | None) -> bool:
+    """Whether what is true changes by itself, as time goes on."""
+    return time is None or (time.valid_at is None and time.during is None)
 
 
 def _gathered(reads: list[Read]) -> tuple[Read, ...]:

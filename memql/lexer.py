@@ -35,6 +35,8 @@ SOFT = (
 PAIRS = {
     ("AS", "OF"): "AS_OF",
     ("VALID", "AT"): "VALID_AT",
+    ("VALID", "DURING"): "VALID_DURING",
+    ("WITH", "HISTORY"): "WITH_HISTORY",
     ("ORDER", "BY"): "ORDER_BY",
     ("STARTS", "WITH"): "STARTS_WITH",
     ("ENDS", "WITH"): "ENDS_WITH",
@@ -200,10 +202,10 @@ def _paired(text: str, found: list[Token]) -> list[Token]:
     """The tokens with ORDER and BY, and their like, as one."""
     joined: list[Token] = []
     waiting: Token | None = None
-    for token in found:
+    for at, token in enumerate(found):
         if waiting is not None:
             pair = PAIRS.get((waiting.text.upper(), token.text.upper()))
-            if pair:
+            if pair and (pair != "WITH_HISTORY" or _is_time(found, at)):
                 waiting = Token(pair, text[waiting.start : token.end], waiting.start, waiting.line, waiting.column)
                 joined.append(waiting)
                 waiting = None
@@ -215,6 +217,23 @@ def _paired(text: str, found: list[Token]) -> list[Token]:
         else:
             joined.append(token)
     return [*joined, waiting] if waiting is not None else joined
+
+
+def _is_time(found: list[Token], at: int) -> bool:
+    """Whether HISTORY behind WITH asks for every version. It is a column where it goes on as one, and where something
+    has been called so before."""
+    behind = found[at + 1] if at + 1 < len(found) else None
+    if behind is not None and (behind.type in _COLUMN_GOES_ON or behind.text.upper() in ("ORDER", "SKIP", "OFFSET")):
+        return False
+    for place, token in enumerate(found[: at - 1]):
+        if token.text == found[at].text and token.type == "IDENT":
+            before, after = found[place - 1].type if place else "", found[place + 1].type
+            if after != "(" and before not in (".", ":"):
+                return False
+    return True
+
+
+_COLUMN_GOES_ON = frozenset("AS , . [ : + - * / % ^ = <> < <= > >= =~ || IN IS STARTS ENDS CONTAINS AND OR XOR".split())
 
 
 def taken_apart(token: Token) -> list[Token]:

@@ -10,21 +10,17 @@ from typing import Any
 from memql import bound, plan, walking
 from memql.ast import Direction
 from memql.bound import Expression, Variable
-from memql.catalog import RELATIONS
+from memql.catalog import LASTING
 from memql.plan import Operator
 from memql.types import BOOLEAN
 
-LASTING = frozenset(relation.name for relation in RELATIONS if relation.lasting)
-"""Kinds of relation through which the far end is seen whatever became of it."""
 _FLIPPED: dict[Direction, Direction] = {"out": "in", "in": "out", "any": "any"}
 
 
 def lower(query: bound.Query) -> Operator:
     """The plain plan of a query."""
     made = _united(query.parts, query.alls, plan.Unit())
-    if query.as_of is not None or query.valid_at is not None:
-        made = plan.TimeScope(made, query.as_of, query.valid_at)
-    return made
+    return plan.TimeScope(made, query.time) if query.time is not None else made
 
 
 def _united(parts: tuple[bound.Part, ...], alls: tuple[bool, ...], row: Operator) -> Operator:
@@ -88,7 +84,7 @@ def lower_pattern(source: Operator, pattern: bound.Pattern) -> Operator:
     if pattern.selection is not None:
         made = _chosen(source, pattern, pattern.selection)
     else:
-        made = expanded(source, pattern.nodes, pattern.hops, pattern.known)
+        made = expanded(source, pattern.nodes, pattern.hops, pattern.known, pattern.time)
         for path in pattern.acyclic:
             made = plan.Acyclic(made, path)
     for path in pattern.paths:
@@ -113,26 +109,30 @@ def _is_there(node: Variable) -> Expression:
 
 
 def expanded(
-    source: Operator, nodes: tuple[Variable, ...], hops: tuple[bound.Stretch, ...], known: frozenset[Variable]
+    source: Operator,
+    nodes: tuple[Variable, ...],
+    hops: tuple[bound.Stretch, ...],
+    known: frozenset[Variable],
+    time: bound.Time | None = None,
 ) -> Operator:
     """All of these hops, each from an end that is bound by then; nodes are scanned in the order given."""
     made, have, left = source, set(known), list(hops)
     passed: list[Variable] = []
     for node in nodes:
         if node not in have:
-            made = plan.Scan(made, node, lasting=reached_by_provenance(node, hops))
+            made = plan.Scan(made, node, lasting=reached_by_provenance(node, hops), time=time)
             have.add(node)
         while hop := next((hop for hop in left if hop.near in have or hop.far in have), None):
             left.remove(hop)
             onwards = hop.near in have
             origin, end = (hop.near, hop.far) if onwards else (hop.far, hop.near)
             if isinstance(hop, bound.Group):
-                made = _repeated(made, hop, onwards, end in have, tuple(passed))
+                made = replace(_repeated(made, hop, onwards, end in have, tuple(passed)), time=time)
                 have |= {outside for _, outside in hop.lists}
             else:
                 direction = hop.direction if onwards else _FLIPPED[hop.direction]
                 again = hop.variable in have
-                made = plan.Expand(made, hop, origin, end, direction, end in have, again, tuple(passed))
+                made = plan.Expand(made, hop, origin, end, direction, end in have, again, tuple(passed), time=time)
             have |= {end, hop.variable}
             passed.append(hop.variable)
     return made
@@ -140,7 +140,7 @@ def expanded(
 
 def _repeated(
     source: Operator, group: bound.Group, onwards: bool, closes: bool, passed: tuple[Variable, ...]
-) -> Operator:
+) -> plan.Repeat:
     origin, end = (group.near, group.far) if onwards else (group.far, group.near)
     begin, finish = (group.first, group.last) if onwards else (group.last, group.first)
     nodes = dict.fromkeys((begin, *group.pattern.nodes))
@@ -239,7 +239,7 @@ def _search(source: Operator, clause: bound.Search) -> Operator:
         source = filtered(source, clause.conditions)
     else:
         own = tuple(each for each in clause.conditions if walking.variables(each) <= {variable})
-        among = filtered(plan.Scan(plan.Unit(), variable), own)
+        among = filtered(plan.Scan(plan.Unit(), variable, time=clause.time), own)
         others = tuple(each for each in clause.conditions if not walking.variables(each) <= {variable})
         if others:
             handed = {variable}.union(*map(walking.variables, others))
@@ -247,7 +247,7 @@ def _search(source: Operator, clause: bound.Search) -> Operator:
             beside = filtered(row, others)
     return plan.Search(
         source, variable, clause.bound, tuple(ways), clause.fusion, among, beside, clause.limit, clause.score,
-        clause.total,
+        clause.total, clause.time,
     )  # fmt: skip
 
 

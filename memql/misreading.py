@@ -36,8 +36,6 @@ INSTEAD = {
     "SIMPLE": ("SIMPLE", "ACYCLIC meets no node twice, TRAIL no relation"),
     "PATH": ("PATH", "leave it out: what follows is a path"),
     "PATHS": ("PATHS", "leave it out: what follows are paths"),
-    "HISTORY": ("WITH HISTORY", "ask AS OF each moment; GraphQL's `versions` lists all of them"),
-    "DURING": ("VALID DURING", "compare the times: WHERE m.valid_from < $until AND (m.valid_to IS NULL OR …)"),
     "NULLS": ("NULLS", "leave it out, or ORDER BY x IS NULL, x"),
     "SELECT": ("SELECT", "MATCH (m:Memory) RETURN m.text"),
     "FROM": ("FROM", "MATCH (m:Memory) says from where, RETURN what"),
@@ -80,9 +78,8 @@ def _instead(token: Token, before: Token | None, given: Sequence[Token], at: int
         hint = "instead: indexes keep themselves, and names are declared by declareKind and declareProperty"
         what = f"CREATE {given[at - 1].text.upper()[:60]}"
         return Problem("Q501", f"{what} is not supported", hint=hint, span=given[at - 2].span.to(given[at - 1].span))
-    if word in ("AS OF", "VALID AT") or token.type in ("AS_OF", "VALID_AT"):
-        hint = "times stand once, at the beginning of the query, before its first clause"
-        return Problem("Q502", f"{SPELT[token.type]} is not supported here", hint=hint, span=token.span)
+    if problem := _of_time(given, at):
+        return problem
     if token.type in ("PATTERN", "REPEATED"):
         hint = "match the pattern in a MATCH of its own, or test it in WHERE"
         return Problem("Q501", "a pattern as a value is not supported here", hint=hint, span=token.span)
@@ -98,6 +95,19 @@ def _instead(token: Token, before: Token | None, given: Sequence[Token], at: int
         if word in INSTEAD:
             what, instead = INSTEAD[word]
             return Problem("Q501", f"{what} is not supported", hint=f"instead: {instead}", span=token.span)
+    return None
+
+
+TIMES = ("AS_OF", "VALID_AT", "VALID_DURING", "WITH_HISTORY")
+WHEN = "it stands before the first clause, or behind the patterns of a MATCH and the ways of a SEARCH, before WHERE"
+
+
+def _of_time(given: Sequence[Token], at: int) -> Problem | None:
+    """A time where none can stand; AS OF may have been read as a column's name by then."""
+    if given[at].type in TIMES:
+        return Problem("Q502", f"{SPELT[given[at].type]} has no place here", hint=WHEN, span=given[at].span)
+    if at > 1 and [each.text.upper() for each in given[at - 2 : at]] == ["AS", "OF"]:
+        return Problem("Q502", "AS OF has no place here", hint=WHEN, span=given[at - 2].span.to(given[at - 1].span))
     return None
 
 

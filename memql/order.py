@@ -144,3 +144,17 @@ def and_(truths: list[Truth]) -> Truth:
 
 def or_(truths: list[Truth]) -> Truth:
     return True if True in truths else None if None in truths else False
+
+
+def quantified(quantifier: str, truths: list[Truth]) -> Truth:
+    """Whether all, any, none or a single one of these are true."""
+    match quantifier:
+        case "all":
+            return and_(truths)
+        case "any":
+            return or_(truths)
+        case "none":
+            found = or_(truths)
+            return None if found is None else not found
+    true = truths.count(True)
+    return False if true > 1 else None if None in truths else true == 1

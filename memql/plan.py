@@ -8,10 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+from memql import bound
 from memql.ast import Direction, Selector
 from memql.bound import Aggregated, Expression, Fusion, Group, Hop, PathOf, Sort, Typed, Variable, Way
 from memql.errors import Span
 from memql.types import Type
+
+Time: TypeAlias = bound.Time
+"""When an operator reads. None: as the whole query does."""
 
 
 class Operator:
@@ -36,7 +40,7 @@ class Argument(Operator):
 class Scan(Operator):
     """Each row with each item that is seen. `kinds`: of these only. `ids`: only the items whose id is in that list.
     `equals`: only those whose property has that value. `lasting`: also items that are retired or no longer valid,
-    because what comes next reaches them through provenance."""
+    because what comes next reaches them through provenance. `time`: when it is read; None is as the whole query."""
 
     source: Operator
     variable: Variable
@@ -44,6 +48,7 @@ class Scan(Operator):
     ids: Expression | None = None
     equals: tuple[tuple[str, Expression], ...] = ()
     lasting: bool = False
+    time: Time | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class Expand(Operator):
     again: bool = False
     unlike: tuple[Variable, ...] = ()
     kinds: frozenset[str] | None = None
+    time: Time | None = None
 
     @property
     def backwards(self) -> bool:
@@ -84,6 +90,7 @@ class Repeat(Operator):
     finish: Variable
     closes: bool = False
     unlike: tuple[Variable, ...] = ()
+    time: Time | None = None
 
     @property
     def backwards(self) -> bool:
@@ -173,6 +180,7 @@ class Search(Operator):
     limit: Expression | None
     score: Variable
     total: Variable | None
+    time: Time | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +246,10 @@ class Union(Operator):
 
 @dataclass(frozen=True, slots=True)
 class TimeScope(Operator):
-    """What was known then, and true then: the scope of every operator beneath."""
+    """What was known then, and true then: the scope of every operator beneath that has no time of its own."""
 
     source: Operator
-    as_of: Expression | None
-    valid_at: Expression | None
+    time: Time
 
 
 Rule: TypeAlias = Callable[[Operator], Operator]
@@ -293,6 +300,8 @@ def _expressions(value: Any) -> Iterator[Expression]:
         yield from (each for each in (value.to, value.weight, value.within) if each is not None)
     elif isinstance(value, Fusion):
         yield from _expressions(value.option)
+    elif isinstance(value, Time):
+        yield from (each for each in (value.as_of, value.valid_at, value.during, value.until) if each is not None)
 
 
 def uses(operator: Operator) -> frozenset[Variable]:

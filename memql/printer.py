@@ -1,5 +1,6 @@
 """`ast` → text, in one form: what it gives is read as the same tree again."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,8 +10,6 @@ from memql.spelling import PLAIN, hops_text, labels_text, member, name, quantifi
 _LEVELS = {"OR": 1, "XOR": 2, "AND": 3, "NOT": 4, "COMPARE": 5, "PREDICATE": 6, "+": 7, "-": 7, "||": 7, "*": 8,
            "/": 8, "%": 8, "^": 9, "UNARY": 10, "POSTFIX": 11, "ATOM": 12}  # fmt: skip
 """How closely an operator binds."""
-
-
 WAYS = {"meaning": "SIMILAR TO", "words": "MATCHES", "graph": "NEAR"}
 """How each way of a search is written."""
 
@@ -36,8 +35,7 @@ def _query(query: ast.Query) -> str:
 
 
 def _lines(query: ast.Query) -> list[str]:
-    times = [(word, time) for word, time in (("AS OF", query.as_of), ("VALID AT", query.valid_at)) if time is not None]
-    lines = [f"{word} {_expression(time, 0)}" for word, time in times]
+    lines = [_times(query.times).lstrip()] if query.times else []
     for number, part in enumerate(query.parts):
         if number:
             lines.append("UNION ALL" if query.alls[number - 1] else "UNION")
@@ -51,11 +49,12 @@ def _lines(query: ast.Query) -> list[str]:
 def _clause(clause: ast.Clause) -> str:
     match clause:
         case ast.Match():
-            return f"{'OPTIONAL ' if clause.optional else ''}MATCH {_paths(clause.paths)}{_where(clause.where)}"
+            written = f"{'OPTIONAL ' if clause.optional else ''}MATCH {_paths(clause.paths)}"
+            return f"{written}{_times(clause.times)}{_where(clause.where)}"
         case ast.Unwind():
             return f"UNWIND {_expression(clause.source, 0)} AS {name(clause.variable.name)}"
         case ast.With():
-            return f"WITH {_projection(clause.projection)}{_where(clause.where)}"
+            return f"WITH {_not_history(_projection(clause.projection))}{_where(clause.where)}"
         case ast.Return():
             return f"RETURN {_projection(clause.projection)}"
         case ast.Search():
@@ -74,6 +73,21 @@ def _braces(query: ast.Query) -> str:
 
 def _where(condition: ast.Expression | None) -> str:
     return f" WHERE {_expression(condition, 0)}" if condition is not None else ""
+
+
+def _not_history(columns: str) -> str:
+    """Columns of which the first is called so: two words must not say another thing."""
+    return re.sub(r"^(history)\b(?!\()", r"`\1`", columns, flags=re.IGNORECASE)
+
+
+def _times(times: ast.Times | None) -> str:
+    if times is None:
+        return ""
+    written = f" AS OF {_expression(times.as_of, 0)}" if times.as_of is not None else ""
+    written += f" VALID AT {_expression(times.valid_at, 0)}" if times.valid_at is not None else ""
+    written += f" VALID DURING {_expression(times.during, 0)}" if times.during is not None else ""
+    written += f" TO {_expression(times.until, 0)}" if times.until is not None else ""
+    return written + (" WITH HISTORY" if times.history else "")
 
 
 def _projection(projection: ast.Projection) -> str:
@@ -95,7 +109,8 @@ def _search(search: ast.Search) -> str:
     fuse = _fuse(search.fuse) if search.fuse else ""
     limit = f" LIMIT {_expression(search.limit, 0)}" if search.limit is not None else ""
     score = f" SCORE AS {name(search.score.name)}" if search.score else ""
-    return f"SEARCH {name(search.variable.name)}{labels} {ways}{fuse}{_where(search.where)}{limit}{score}"
+    found = f"{name(search.variable.name)}{labels} {ways}{fuse}{_times(search.times)}{_where(search.where)}"
+    return f"SEARCH {found}{limit}{score}"
 
 
 def _way(way: ast.Way) -> str:
@@ -338,7 +353,7 @@ def _subpattern(each: ast.Subpattern) -> tuple[int, str]:
     if each.bare:
         # A pattern alone is no operand: it stands where a condition does.
         return 4, paths
-    return 12, f"{each.asks.upper()} {{ {paths}{_where(each.where)} }}"
+    return 12, f"{each.asks.upper()} {{ {paths}{_times(each.times)}{_where(each.where)} }}"
 
 
 def _pattern_list(each: ast.PatternList) -> tuple[int, str]:

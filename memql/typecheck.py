@@ -92,6 +92,13 @@ def check_time(binding: Binding, what: str, time: Expression) -> None:
         binding.problem("Q201", message, time.span, "such as datetime'2026-03-14T09:00:00Z'")
 
 
+def check_span(binding: Binding, span: Expression) -> None:
+    """Both ends of a time at once."""
+    if not fits(span.type, "list|map"):
+        message = f"VALID DURING takes two times, not {a_type(span.type)}"
+        binding.problem("Q201", message, span.span, "VALID DURING a TO b, [a, b] or {from: a, to: b}")
+
+
 def truth(*operands: Type) -> Type:
     """The type of a truth about these: null where one of them may be."""
     return BOOLEAN if any(each.nullable for each in operands) else BOOLEAN.present()

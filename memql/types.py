@@ -24,12 +24,14 @@ _GROUPS = {
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """`member` is that of a list's members. `kinds`: of a node or a relation, which it can be of; None: of any."""
+    """`member` is that of a list's members. `kinds`: of a node or a relation, which it can be of; None: of any. `past`:
+    it is as it was AS OF a time, when what is not versioned cannot be told."""
 
     name: Name
     nullable: bool = True
     member: "Type | None" = None
     kinds: frozenset[str] | None = None
+    past: bool = False
 
     def __str__(self) -> str:
         if self.name == "list":
@@ -84,7 +86,8 @@ def common(types: Iterable[Type]) -> Type:
     kinds: frozenset[str] | None = frozenset()
     for each in known:
         kinds = None if kinds is None or each.kinds is None else kinds | each.kinds
-    return Type(known[0].name, nullable, kinds=kinds if known[0].name in _GROUPS["entity"] else None)
+    past = any(each.past for each in known)
+    return Type(known[0].name, nullable, kinds=kinds if known[0].name in _GROUPS["entity"] else None, past=past)
 
 
 def spoken(wanted: str) -> str:

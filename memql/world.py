@@ -8,18 +8,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
+from memql.catalog import LASTING
 from memql.values import FOREVER, Value, instant
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One version of an item. `state` is the engine's own value of it, which answers hand out."""
+    """One version of an item. `state` is the engine's own value of it, which answers hand out, `time` its own note of
+    when it was looked at."""
 
     id: str
     kind: str
     labels: tuple[str, ...]
     properties: Mapping[str, Value]
     state: Any
+    time: int = 0
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Node) and self.id == other.id
@@ -37,6 +40,7 @@ class Relation:
     weight: float
     properties: Mapping[str, Value]
     state: Any
+    time: int = 0
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Relation) and self.id == other.id
@@ -78,6 +82,16 @@ def relation_property(relation: Relation, name: str) -> Datum:
 def moment(us: int) -> datetime | None:
     """A time that never comes is none."""
     return None if us >= FOREVER else instant(us)
+
+
+def known_together(versions: Sequence[Datum]) -> bool:
+    """Whether there was a moment at which all of these nodes, relations and lists of relations were known. What a
+    lasting relation among them leads to is reached whatever its times."""
+    each = [one for many in versions for one in (many if isinstance(many, list) else [many])]
+    reached = {one.state.target for one in each if isinstance(one, Relation) and one.kind in LASTING}
+    kept = [one.state for one in each if not (isinstance(one, Node) and one.state.root in reached)]
+    began, ended = [state.recorded_at for state in kept], [state.retired_at for state in kept]
+    return not kept or max(began) < min(ended)
 
 
 @dataclass(frozen=True, slots=True)

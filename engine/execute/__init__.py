@@ -4,7 +4,7 @@
 scope: tenant, visibility, time and position hold for nodes, relations, counts and scores alike.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -17,11 +17,12 @@ from engine.execute.batch import Batch, Nodes, denses
 from engine.execute.columnar import COLUMNAR
 from engine.execute.compilations import Compilations
 from engine.execute.operators import batches
-from engine.execute.parameters import given, moment, not_a_moment
+from engine.execute.parameters import given
 from engine.execute.rows import too_many_rows
 from engine.execute.running import Running
 from engine.execute.scan import FIRST, MOST
 from engine.execute.seen import Seen, Stopped
+from engine.execute.times import Moments, moments, reader_at
 from engine.reader import Reader
 from memql import plan
 from memql.bind import Condition
@@ -94,47 +95,61 @@ def run_for(
     if isinstance(compiled, Refusal):
         return compiled
     now = then[1] if then else tenant.clock.now()
-    times = _times(compiled, params, now)
-    if isinstance(times, Refusal):
-        return times
-    as_of, valid_at = times
+    wanted = _position_asked(tenant, compiled, params, now)
+    if isinstance(wanted, Refusal):
+        return wanted
 
     def ask(reader: Reader) -> T | Refusal:
         # Who waited for a position asks when it was there, or what was just written would not be true yet.
-        asked_at = now if valid_at is not None or reader.scope.valid_at is None else reader.scope.valid_at
-        rows = execute(reader, compiled, params, now=asked_at, clock=tenant.clock)
-        return rows if isinstance(rows, Refusal) else gather(reader, rows)
+        asked_at = now if reader.scope.valid_at is None else reader.scope.valid_at
+        own = _at_its_time(reader, compiled, params, asked_at)
+        if isinstance(own, Refusal):
+            return own
+        rows = execute(own, compiled, params, now=asked_at, clock=tenant.clock)
+        return rows if isinstance(rows, Refusal) else gather(own, rows)
 
     return tenant.read_now(
         ask,
         by,
         needs=compiled.needs,
-        at_least=at_least,
-        as_of=(then[0] if then else None) if as_of is None else tenant.position_at(as_of),
-        valid_at=(then[1] if then else "now") if valid_at is None else valid_at,
+        at_least=max(at_least, wanted),
+        as_of=then[0] if then else None,
+        valid_at=then[1] if then else "now",
         consolidated=consolidated,
     )
 
 
-def _times(compiled: Compiled, params: Mapping[str, Any], now: int) -> tuple[int | None, int | None] | Refusal:
-    """AS OF and VALID AT in microseconds."""
-    found: list[int | None] = []
-    for what, expression in (("AS OF", compiled.as_of), ("VALID AT", compiled.valid_at)):
-        if expression is None:
-            found.append(None)
-            continue
-        parameters = given(compiled.parameters, params)
-        if isinstance(parameters, Refusal):
-            return parameters
-        try:
-            value = Evaluator(Nothing(instant(now)), parameters).constant(expression)
-        except Failed as wrong:
-            return Refusal(Reason.INVALID, (wrong.problem,))
-        at = moment(value)
-        if at is None:
-            return not_a_moment(compiled, what)
-        found.append(at)
-    return found[0], found[1]
+def _position_asked(tenant: "Tenant", compiled: Compiled, params: Mapping[str, Any], now: int) -> int | Refusal:
+    """The last position that a time of the query asks for; 0 where none does."""
+    asked = _moments(compiled, params, now, compiled.query.times)
+    if isinstance(asked, Refusal):
+        return asked
+    return max((tenant.position_at(each.as_of) for each in asked if each.as_of is not None), default=0)
+
+
+def _at_its_time(reader: Reader, compiled: Compiled, params: Mapping[str, Any], now: int) -> Reader | Refusal:
+    """Who reads at the time of the whole query."""
+    if compiled.query.time is None:
+        return reader
+    asked = _moments(compiled, params, now, (compiled.query.time,))
+    return asked if isinstance(asked, Refusal) else reader_at(reader, asked[0])
+
+
+def _moments(
+    compiled: Compiled, params: Mapping[str, Any], now: int, times: Sequence[plan.Time]
+) -> list[Moments] | Refusal:
+    if not times:
+        return []
+    parameters = given(compiled.parameters, params)
+    if isinstance(parameters, Refusal):
+        return parameters
+    constant = Evaluator(Nothing(instant(now)), parameters).constant
+    try:
+        return [moments(time, constant) for time in times]
+    except Stopped as stopped:
+        return stopped.refusal
+    except Failed as wrong:
+        return Refusal(Reason.INVALID, (wrong.problem,))
 
 
 def execute(
@@ -159,7 +174,12 @@ def execute(
         return parameters
     if now is None:
         now = reader.scope.valid_at if reader.scope.valid_at is not None else 0
-    seen = Seen(reader, min(now, FOREVER - 1), clock.entropy if clock else None)
+    own = _at_its_time(reader, compiled, params, min(now, FOREVER - 1))
+    if isinstance(own, Refusal):
+        return own
+    reader = own
+    past = compiled.query.time is not None and compiled.query.time.as_of is not None
+    seen = Seen(reader, min(now, FOREVER - 1), clock.entropy if clock else None, past=past)
     running = Running(reader, seen, parameters, clock.monotonic if clock and prefix == "profile" else None)
     running.needed, running.known = compiled.needed, compiled.known
     rows: list[tuple[Any, ...]] = []

@@ -59,7 +59,7 @@ def groups(columns: Sequence[Column], size: int) -> tuple[Indexes, Indexes]:
 def _numbered(column: Column) -> Numbers:
     """A number from 0 on for each row: the same where the values are the same."""
     match column:
-        case Nodes(numbers=numbers) | Relations(numbers=numbers) | Ids(roots=numbers):
+        case Nodes(identities=numbers) | Relations(identities=numbers) | Ids(roots=numbers):
             return numbers
         case Floats(numbers=numbers, absent=absent):
             _, at = np.unique(np.where(absent, 0.0, numbers), return_inverse=True)

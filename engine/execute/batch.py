@@ -49,21 +49,28 @@ class Column(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """Dense ids; 0 is null."""
+    """Dense ids; 0 is null. `time`: which of the query's times they were found at. `roots` tell them apart where one
+    item may come in several versions."""
 
     numbers: Numbers
+    time: int = 0
+    roots: Numbers | None = None
+
+    @property
+    def identities(self) -> Numbers:
+        return self.numbers if self.roots is None else self.roots
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def take(self, rows: Indexes) -> "Nodes":
-        return Nodes(self.numbers[rows])
+        return Nodes(self.numbers[rows], self.time, None if self.roots is None else self.roots[rows])
 
     def datums(self, seen: Seen) -> Sequence[Datum]:
-        return seen.nodes(self.numbers)
+        return seen.nodes(self.numbers, self.time)
 
     def keys(self) -> Sequence[object]:
-        return [number or None for number in self.numbers.tolist()]
+        return [number or None for number in self.identities.tolist()]
 
     def present(self) -> Mask:
         return self.numbers > 0
@@ -71,21 +78,27 @@ class Nodes:
 
 @dataclass(frozen=True, slots=True)
 class Relations:
-    """Row numbers of relations; 0 is null."""
+    """Row numbers of relations; 0 is null. `time` and `roots` as those of nodes."""
 
     numbers: Numbers
+    time: int = 0
+    roots: Numbers | None = None
+
+    @property
+    def identities(self) -> Numbers:
+        return self.numbers if self.roots is None else self.roots
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def take(self, rows: Indexes) -> "Relations":
-        return Relations(self.numbers[rows])
+        return Relations(self.numbers[rows], self.time, None if self.roots is None else self.roots[rows])
 
     def datums(self, seen: Seen) -> Sequence[Datum]:
-        return seen.relations(self.numbers)
+        return seen.relations(self.numbers, self.time)
 
     def keys(self) -> Sequence[object]:
-        return [number or None for number in self.numbers.tolist()]
+        return [number or None for number in self.identities.tolist()]
 
     def present(self) -> Mask:
         return self.numbers > 0
@@ -93,23 +106,28 @@ class Relations:
 
 @dataclass(frozen=True, slots=True)
 class Chains:
-    """Relations in a row, as a tuple of row numbers; None is null."""
+    """Relations in a row, as a tuple of row numbers; None is null. `time` as that of nodes; `roots` tells of each row
+    number what tells it apart."""
 
     chains: list[tuple[int, ...] | None]
+    time: int = 0
+    roots: Numbers | None = None
 
     def __len__(self) -> int:
         return len(self.chains)
 
     def take(self, rows: Indexes) -> "Chains":
-        return Chains([self.chains[row] for row in rows.tolist()])
+        return Chains([self.chains[row] for row in rows.tolist()], self.time, self.roots)
 
     def datums(self, seen: Seen) -> Sequence[Datum]:
         known = sorted({number for chain in self.chains if chain for number in chain})
-        by_number = dict(zip(known, seen.relations(np.array(known, np.int64)), strict=True))
+        by_number = dict(zip(known, seen.relations(np.array(known, np.int64), self.time), strict=True))
         return [None if chain is None else [by_number[number] for number in chain] for chain in self.chains]
 
     def keys(self) -> Sequence[object]:
-        return self.chains
+        if (roots := self.roots) is None:
+            return self.chains
+        return [None if chain is None else tuple(roots[list(chain)].tolist()) for chain in self.chains]
 
     def present(self) -> Mask:
         return np.array([chain is not None for chain in self.chains], np.bool_)
@@ -117,19 +135,20 @@ class Chains:
 
 @dataclass(frozen=True, slots=True)
 class NodeChains:
-    """Nodes in a row, as a tuple of dense ids; None is null."""
+    """Nodes in a row, as a tuple of dense ids; None is null. `time` as that of nodes."""
 
     chains: list[tuple[int, ...] | None]
+    time: int = 0
 
     def __len__(self) -> int:
         return len(self.chains)
 
     def take(self, rows: Indexes) -> "NodeChains":
-        return NodeChains([self.chains[row] for row in rows.tolist()])
+        return NodeChains([self.chains[row] for row in rows.tolist()], self.time)
 
     def datums(self, seen: Seen) -> Sequence[Datum]:
         known = sorted({number for chain in self.chains if chain for number in chain})
-        by_number = dict(zip(known, seen.nodes(np.array(known, np.int64)), strict=True))
+        by_number = dict(zip(known, seen.nodes(np.array(known, np.int64), self.time), strict=True))
         return [None if chain is None else [by_number[number] for number in chain] for chain in self.chains]
 
     def keys(self) -> Sequence[object]:
@@ -275,14 +294,15 @@ def joined(batches: Sequence[Batch]) -> Batch:
 def stacked(columns: Sequence[Column]) -> Column:
     """One column under the other."""
     kinds = {type(column) for column in columns}
-    if kinds == {Nodes}:
-        return Nodes(np.concatenate([column.numbers for column in columns]))  # type: ignore[attr-defined]
-    if kinds == {Relations}:
-        return Relations(np.concatenate([column.numbers for column in columns]))  # type: ignore[attr-defined]
+    if kinds in ({Nodes}, {Relations}):
+        return _stacked([column for column in columns if isinstance(column, Nodes | Relations)])
     if kinds == {Chains}:
-        return Chains([chain for column in columns for chain in column.chains])  # type: ignore[attr-defined]
+        known = next((column for column in columns if column.time), columns[0])  # type: ignore[attr-defined]
+        chains = [chain for column in columns for chain in column.chains]  # type: ignore[attr-defined]
+        return Chains(chains, known.time, known.roots)  # type: ignore[attr-defined]
     if kinds == {NodeChains}:
-        return NodeChains([chain for column in columns for chain in column.chains])  # type: ignore[attr-defined]
+        time = max(column.time for column in columns)  # type: ignore[attr-defined]
+        return NodeChains([chain for column in columns for chain in column.chains], time)  # type: ignore[attr-defined]
     if kinds == {Floats}:
         return Floats(
             np.concatenate([column.numbers for column in columns]),  # type: ignore[attr-defined]
@@ -297,6 +317,15 @@ def stacked(columns: Sequence[Column]) -> Column:
     if kinds == {Stored} and len(helds) == 1:
         return Stored(columns[0].held, np.concatenate([column.numbers for column in columns]))  # type: ignore[attr-defined]
     return Values([value for column in columns for value in _plain(column)])
+
+
+def _stacked(columns: Sequence[Nodes | Relations]) -> Column:
+    """Of one time, but for columns of nulls, which are of any."""
+    made = type(columns[0])
+    numbers, time = np.concatenate([column.numbers for column in columns]), max(column.time for column in columns)
+    if all(column.roots is None for column in columns):
+        return made(numbers, time)
+    return made(numbers, time, np.concatenate([column.identities for column in columns]))
 
 
 def _plain(column: Column) -> Sequence[Datum]:
@@ -328,7 +357,7 @@ def nulls(like: Column, size: int) -> Column:
         case Ids():
             return Ids(np.zeros(size, np.int64), np.zeros(size, np.int64))
         case NodeChains():
-            return NodeChains([None] * size)
+            return NodeChains([None] * size, like.time)
     return Values([None] * size)
 
 

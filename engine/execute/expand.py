@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from engine.adjacency import Steps
-from engine.columns import Mask, Numbers
-from engine.execute.batch import Batch, Chains, Column, Nodes, Relations, Values, denses, joined, rows_of
+from engine.columns import Mask, Numbers, any_of
+from engine.execute.batch import Batch, Chains, Column, Values, denses, joined, rows_of
 from engine.execute.running import Prepared, Running, kind_mask
 from engine.execute.seen import Stopped
+from engine.reader import Reader
 from memql import bound
+from memql.catalog import LASTING
 from memql.errors import Refusal
 from memql.plan import Expand, Trace
 from memql.types import INTEGER
@@ -26,29 +28,43 @@ def expand(running: Running, operator: Expand, batches: Iterator[Batch]) -> Iter
 
 
 def _one(running: Running, operator: Expand, batch: Batch) -> Batch:
-    scope = running.reader.scope
+    reader = running.at(operator.time)
     roots = roots_of(running, batch.columns[operator.origin])
     rows, steps = _stepped(running, operator, roots)
     kept = np.ones(len(rows), np.bool_)
     for other in operator.unlike:
-        kept &= unlike(batch.columns[other], rows, steps.rows)
+        kept &= unlike(running, batch.columns[other], rows, steps.rows)
     if operator.again:
-        kept &= rows_of(batch.columns[operator.hop.variable])[rows] == steps.rows
+        # It keeps the version in which it was bound, and is the same relation in any other.
+        known, identities = rows_of(batch.columns[operator.hop.variable])[rows], reader.adjacency.column("root")
+        kept &= known == steps.rows if reader.scope.history else identities[known] == identities[steps.rows]
     if operator.closes:
         kept &= roots_of(running, batch.columns[operator.end])[rows] == steps.ends
     chosen = np.flatnonzero(kept)
     rows, passed = rows[chosen], steps.rows[chosen]
     columns: dict[bound.Variable, Column] = {}
     if not operator.again:
-        columns[operator.hop.variable] = Relations(passed)
+        columns[operator.hop.variable] = running.relations(passed, operator.time)
     if operator.closes:
         return batch.take(rows).plus(columns)
-    ends = scope.lasting(steps.ends[chosen])
+    places, ends = _ended(reader, steps.ends[chosen], passed)
     if operator.kinds is not None:
         of_kind = np.flatnonzero(kind_mask(running, ends, operator.kinds))
-        rows, ends = rows[of_kind], ends[of_kind]
-        columns = {variable: column.take(of_kind) for variable, column in columns.items()}
-    return batch.take(rows).plus({**columns, operator.end: Nodes(ends)})
+        places, ends = places[of_kind], ends[of_kind]
+    if len(places) < len(rows) or reader.scope.history:
+        rows, columns = rows[places], {variable: column.take(places) for variable, column in columns.items()}
+    return batch.take(rows).plus({**columns, operator.end: running.nodes(ends, operator.time)})
+
+
+def _ended(reader: Reader, ends: Numbers, passed: Numbers) -> tuple[Numbers, Numbers]:
+    """The version in which each of these ends is seen, and its place among them; with history every one. `passed` is
+    the relation that led there: behind some kinds the end is seen whatever its times (0: none led there)."""
+    scope, relations = reader.scope, reader.adjacency
+    if not scope.history:
+        return np.arange(len(ends)), scope.lasting(ends)
+    codes = [scope.columns.codes[kind] for kind in LASTING if kind in scope.columns.codes]
+    lasts = any_of(relations.column("kind")[passed], codes) & (relations.column("target")[passed] == ends)
+    return scope.versions(ends, lasts & (passed > 0))
 
 
 def roots_of(running: Running, column: Column) -> Numbers:
@@ -60,7 +76,7 @@ def roots_of(running: Running, column: Column) -> Numbers:
 def _stepped(running: Running, operator: Expand, roots: Numbers) -> tuple[Numbers, Steps]:
     """Every relation from these identities, and for each the row of `roots` that it starts from, in that order."""
     asked = np.unique(roots[roots > 0])
-    found = running.reader.expand(asked, operator.direction, operator.hop.kinds)
+    found = running.at(operator.time).expand(asked, operator.direction, operator.hop.kinds)
     if isinstance(found, Refusal):
         raise Stopped(found)
     order = np.argsort(found.origins, kind="stable")
@@ -74,8 +90,8 @@ def _stepped(running: Running, operator: Expand, roots: Numbers) -> tuple[Number
     return rows, Steps(found.rows[places], found.origins[places], found.ends[places], found.weights[places])
 
 
-def unlike(column: Column, rows: Numbers, passed: Numbers) -> Mask:
-    """Where the relation is none that the other variable of the same MATCH has passed."""
+def unlike(running: Running, column: Column, rows: Numbers, passed: Numbers) -> Mask:
+    """Where the relation is none that the other variable of the same MATCH has passed, in whatever version."""
     if isinstance(column, Chains):
         chains = [column.chains[row] or () for row in rows.tolist()]
         return np.fromiter((p not in c for p, c in zip(passed.tolist(), chains, strict=True)), np.bool_, len(rows))
@@ -83,7 +99,8 @@ def unlike(column: Column, rows: Numbers, passed: Numbers) -> Mask:
         known = [{each.state.row for each in value or ()} for value in column.values]
         pairs = zip(passed.tolist(), rows.tolist(), strict=True)
         return np.fromiter((p not in known[row] for p, row in pairs), np.bool_, len(rows))
-    differs: Mask = rows_of(column)[rows] != passed
+    identities = running.reader.adjacency.column("root")
+    differs: Mask = identities[rows_of(column)[rows]] != identities[passed]
     return differs
 
 
@@ -92,7 +109,8 @@ def _many(running: Running, operator: Expand, batch: Batch, each: Prepared | Non
     on from where a row has been before, so that each relation is passed once a row."""
     hops = operator.hop.hops
     assert hops is not None
-    scope = running.reader.scope
+    reader = running.at(operator.time)
+    scope, relations = reader.scope, reader.adjacency
     start = roots_of(running, batch.columns[operator.origin])
     rows = np.flatnonzero(start > 0)
     at, chains = start[rows], np.empty((len(rows), 0), np.int64)
@@ -109,9 +127,12 @@ def _many(running: Running, operator: Expand, batch: Batch, each: Prepared | Non
         places, steps = _stepped(running, operator, at)
         kept = ~(chains[places] == steps.rows[:, None]).any(axis=1)
         for other in operator.unlike:
-            kept &= unlike(batch.columns[other], rows[places], steps.rows)
+            kept &= unlike(running, batch.columns[other], rows[places], steps.rows)
+        if scope.history:
+            whole = np.column_stack([chains[places], steps.rows])
+            kept &= relations.column("born")[whole].max(axis=1) < relations.column("died")[whole].min(axis=1)
         if each is not None and kept.any():
-            kept[kept] = _holds(operator, batch, each, rows[places][kept], steps.rows[kept])
+            kept[kept] = _holds(running, operator, batch, each, rows[places][kept], steps.rows[kept])
         if met_nodes is not None:
             kept &= ~(met_nodes[places] == steps.ends[:, None]).any(axis=1)
         chosen = np.flatnonzero(kept)
@@ -136,10 +157,10 @@ def _many(running: Running, operator: Expand, batch: Batch, each: Prepared | Non
     return _chained(running, operator, batch, found)
 
 
-def _holds(operator: Expand, batch: Batch, each: Prepared, rows: Numbers, passed: Numbers) -> Mask:
+def _holds(running: Running, operator: Expand, batch: Batch, each: Prepared, rows: Numbers, passed: Numbers) -> Mask:
     one = operator.hop.one
     assert one is not None
-    return each.mask(batch.take(rows).plus({one: Relations(passed)}))
+    return each.mask(batch.take(rows).plus({one: running.relations(passed, operator.time)}))
 
 
 def _chained(
@@ -151,12 +172,15 @@ def _chained(
         passed: list[tuple[int, ...] | None] = [
             tuple(chain[::-1] if operator.backwards else chain) for chain in chains.tolist()
         ]
-        whole = batch.take(rows).plus({operator.hop.variable: Chains(passed), ROW: Values(rows.tolist())})
+        chained = running.chains(passed, operator.time)
+        whole = batch.take(rows).plus({operator.hop.variable: chained, ROW: Values(rows.tolist())})
         if operator.closes:
             made.append(whole.kept(roots_of(running, batch.columns[operator.end])[rows] == at))
         else:
-            ends = running.reader.scope.lasting(at)
-            made.append(whole.plus({operator.end: Nodes(ends)}).kept(kind_mask(running, ends, operator.kinds)))
+            last = chains[:, -1] if chains.shape[1] else np.zeros(len(chains), np.int64)
+            places, ends = _ended(running.at(operator.time), at, last)
+            ended = whole.take(places).plus({operator.end: running.nodes(ends, operator.time)})
+            made.append(ended.kept(kind_mask(running, ends, operator.kinds)))
     return in_order_of_rows(running, made)
 
 

@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from memql.bound import Asked
-from memql.compiled import Compiled
 from memql.errors import Problem, Reason, Refusal, nearest
 from memql.functions.function import shown
 from memql.temporal import DateTime, LocalDateTime
@@ -57,12 +56,3 @@ def moment(value: Value) -> int | None:
             read = read_instant(value)
             return None if isinstance(read, Misfit) else read
     return None
-
-
-def not_a_moment(compiled: Compiled, what: str) -> Refusal:
-    expression = compiled.as_of if what == "AS OF" else compiled.valid_at
-    assert expression is not None
-    span = expression.span
-    message = f"{what} takes a date or a time"
-    place = f"line {span.line}, column {span.column}"
-    return Refusal(Reason.INVALID, (Problem("Q213", message, place, "such as 2026-03-14T09:00:00Z", span),))

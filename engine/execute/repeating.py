@@ -16,7 +16,7 @@ from engine.execute.batch import Batch, Chains, Column, NodeChains, Nodes, Relat
 from engine.execute.expand import ROW, in_order_of_rows, roots_of, unlike
 from engine.execute.running import Running
 from memql.bound import Variable
-from memql.plan import Argument, Repeat, walked
+from memql.plan import Argument, Repeat, Time, walked
 
 Within: TypeAlias = Callable[[Batch], tuple[list[Batch], Numbers]]
 """Gives the rows of the inner plan for those of a batch, and of each the row that it belongs to."""
@@ -44,7 +44,7 @@ def repeat(running: Running, operator: Repeat, batches: Iterator[Batch], within:
 
 
 def _repeated(running: Running, operator: Repeat, batch: Batch, within: Within) -> Batch:
-    hops, scope = operator.hop.hops, running.reader.scope
+    hops, scope = operator.hop.hops, running.at(operator.time).scope
     start = roots_of(running, batch.columns[operator.origin])
     rows = np.flatnonzero(start > 0)
     passed, met = np.empty((len(rows), 0), np.int64), start[rows][:, None]
@@ -58,7 +58,7 @@ def _repeated(running: Running, operator: Repeat, batch: Batch, within: Within) 
         kept = _apart(passed[time.parents], time.block)
         for other in operator.unlike:
             for column in time.block.T:
-                kept &= unlike(batch.columns[other], time.rows, column) | (column == 0)
+                kept &= unlike(running, batch.columns[other], time.rows, column) | (column == 0)
         if operator.hop.acyclic:
             kept &= ~(met[time.parents] == time.at[:, None]).any(axis=1)
         time = _kept(time, np.flatnonzero(kept))
@@ -78,7 +78,7 @@ def _next(running: Running, operator: Repeat, batch: Batch, within: Within, befo
     """Once more through the group, from wherever the time before has led to."""
     needed = next(each.variables for each in walked(operator.inner) if isinstance(each, Argument))
     columns = {each: batch.columns[each].take(before.rows) for each in needed if each != operator.begin}
-    here = Nodes(running.reader.scope.lasting(before.at))
+    here = running.nodes(running.at(operator.time).scope.lasting(before.at), operator.time)
     made, parents = within(Batch(len(before.rows), {**columns, operator.begin: here}))
     running.count(len(parents))
     kept = [one for one, _ in operator.hop.lists] + [hop.variable for hop in operator.hop.pattern.hops]
@@ -119,7 +119,7 @@ def _gathered(running: Running, operator: Repeat, batch: Batch, times: Sequence[
     """The ways that end with the last of these times, as rows: what each time bound stands in lists, in the order in
     which the group was written."""
     last = times[-1]
-    ends = running.reader.scope.lasting(last.at)
+    ends = running.at(operator.time).scope.lasting(last.at)
     fits = np.ones(len(last.rows), np.bool_)
     if operator.closes:
         fits = roots_of(running, batch.columns[operator.end])[last.rows] == last.at
@@ -133,21 +133,25 @@ def _gathered(running: Running, operator: Repeat, batch: Batch, times: Sequence[
         steps.reverse()
     blocks = [time.block[at] for time, at in steps]
     whole = np.column_stack(blocks).tolist() if blocks else [[] for _ in rows]
-    columns: dict[Variable, Column] = {operator.hop.variable: Chains([tuple(filter(None, each)) for each in whole])}
+    passed = running.chains([tuple(filter(None, each)) for each in whole], operator.time)
+    columns: dict[Variable, Column] = {operator.hop.variable: passed}
     for one, outside in operator.hop.lists:
-        columns[outside] = _listed(running, outside, [time.columns[one].take(at) for time, at in steps], len(rows))
+        columns[outside] = _listed(
+            running, outside, operator.time, [time.columns[one].take(at) for time, at in steps], len(rows)
+        )
     if not operator.closes:
-        columns[operator.end] = Nodes(ends)
+        columns[operator.end] = running.nodes(ends, operator.time)
     return batch.take(rows).plus({**columns, ROW: Values(rows.tolist())})
 
 
-def _listed(running: Running, outside: Variable, columns: Sequence[Column], size: int) -> Column:
+def _listed(running: Running, outside: Variable, time: Time | None, columns: Sequence[Column], size: int) -> Column:
     """The values of a variable of the group, of each row those of all times."""
     member = outside.type.member
     if member is not None and member.name in ("node", "relation"):
         numbers = [each.numbers for each in columns if isinstance(each, Nodes | Relations)]
         rows = np.column_stack(numbers).tolist() if numbers else [()] * size
         lists: list[tuple[int, ...] | None] = [tuple(each) for each in rows]
-        return NodeChains(lists) if member.name == "node" else Chains(lists)
+        when = running.when(time)
+        return NodeChains(lists, when) if member.name == "node" else Chains(lists, when)
     values = [each.datums(running.seen) for each in columns]
     return Values([[each[row] for each in values] for row in range(size)])

@@ -10,10 +10,12 @@ from functools import cached_property
 import numpy as np
 
 from engine.columns import Mask, Numbers
-from engine.execute.batch import Batch, Column, Nodes, Values
+from engine.execute.batch import Batch, Chains, Column, Nodes, Relations, Values
 from engine.execute.columnar import Decide, Known, columnar
 from engine.execute.figures import Figures, Sources, figures
 from engine.execute.seen import Seen, Stopped
+from engine.execute.times import moments, reader_at
+from engine.execute.together import known_together
 from engine.properties import Held
 from engine.reader import Reader
 from memql import ast, bound, walking
@@ -21,7 +23,7 @@ from memql.bound import Expression, Variable
 from memql.errors import Problem, Reason, Refusal
 from memql.evaluate import Evaluator, Meaning
 from memql.order import Truth
-from memql.plan import Operator
+from memql.plan import Operator, Time
 from memql.rules import cannot_fail
 from memql.world import Datum
 
@@ -59,9 +61,37 @@ class Running:
     known: dict[int, object] = field(default_factory=dict)
     """What was found out about expressions, by their identity, when they were run before."""
     evaluator: Evaluator = field(init=False)
+    _times: dict[Time, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.evaluator = Evaluator(self.seen, self.parameters, self.count)
+
+    def at(self, time: Time | None) -> Reader:
+        """Who reads at that time; None is that of the query."""
+        return self.seen.readers[self.when(time)]
+
+    def when(self, time: Time | None) -> int:
+        """The number of that time, by which what is found is known."""
+        if time is None:
+            return 0
+        if (number := self._times.get(time)) is None:
+            reader = reader_at(self.reader, moments(time, self.constant))
+            number = self._times[time] = self.seen.also(reader, past=time.as_of is not None)
+        return number
+
+    def nodes(self, denses: Numbers, time: Time | None) -> Nodes:
+        """These versions, as found at that time."""
+        scope = self.at(time).scope
+        return Nodes(denses, self.when(time), scope.columns.column("root")[denses] if scope.history else None)
+
+    def relations(self, rows: Numbers, time: Time | None) -> Relations:
+        reader = self.at(time)
+        roots = reader.adjacency.column("root")[rows] if reader.scope.history else None
+        return Relations(rows, self.when(time), roots)
+
+    def chains(self, chains: list[tuple[int, ...] | None], time: Time | None) -> Chains:
+        reader = self.at(time)
+        return Chains(chains, self.when(time), reader.adjacency.column("root") if reader.scope.history else None)
 
     def count(self, rows: int) -> None:
         """So many rows went through an operator that makes more of them."""
@@ -242,6 +272,10 @@ class Prepared:
         if self._codes is not None and isinstance(column := batch.columns[self._variables[0]], Nodes):
             kinds = self._columns.column("kind")[column.numbers]
             return np.isin(kinds, self._codes) & (column.numbers > 0)
+        if isinstance(self._expression, bound.KnownTogether):
+            columns = [batch.columns[variable] for variable in self._variables]
+            if (found := known_together(self._running.reader, columns, batch.size)) is not None:
+                return found
         if self._decide and isinstance(column := batch.columns[self._variables[0]], Nodes):
             decided = self._decide(column.numbers)
             rows = np.flatnonzero(decided.open)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from engine.columns import Numbers
-from engine.execute.batch import Batch, Nodes
+from engine.execute.batch import Batch
 from engine.execute.running import Running, kind_mask
 from engine.graph.file import EngineUnavailable, GraphFailed
 from memql.bound import Expression
@@ -45,21 +45,25 @@ def scan(running: Running, operator: Scan, batches: Iterator[Batch]) -> Iterator
 
 def _by_id(running: Running, operator: Scan, batch: Batch, ids: list[Datum]) -> Iterator[Batch]:
     """The items whose ids each row names, each once."""
-    reader = running.reader
+    reader = running.at(operator.time)
     asked = [dict.fromkeys(id_ for id_ in each or () if isinstance(id_, str)) for each in ids]
     found: dict[str, int] = {}
     for id_ in {each for named in asked for each in named}:
         if (newest := reader.index.item(id_)) is not None:
             found[id_] = newest.root
             if newest.born <= reader.position:
-                running.seen.keep(newest)
+                running.seen.keep(newest, running.when(operator.time))
     pairs = [(row, found[id_]) for row, named in enumerate(asked) for id_ in named if id_ in found]
     rows, roots = np.array(pairs, np.int64).reshape(-1, 2).T
-    numbers = reader.scope.lasting(roots) if operator.lasting else reader.scope.shown(roots)
+    if reader.scope.history:
+        places, numbers = reader.scope.versions(roots, np.full(len(roots), operator.lasting))
+        rows = rows[places]
+    else:
+        numbers = reader.scope.lasting(roots) if operator.lasting else reader.scope.shown(roots)
     kept = np.flatnonzero((numbers > 0) & kind_mask(running, numbers, operator.kinds))
     running.count(len(kept))
     if len(kept):
-        yield batch.take(rows[kept]).plus({operator.variable: Nodes(numbers[kept])})
+        yield batch.take(rows[kept]).plus({operator.variable: running.nodes(numbers[kept], operator.time)})
 
 
 def _crossed(running: Running, operator: Scan, batch: Batch, numbers: Numbers) -> Iterator[Batch]:
@@ -75,13 +79,16 @@ def _crossed(running: Running, operator: Scan, batch: Batch, numbers: Numbers) -
             size = min(MOST, size * 2)
             running.count(len(rows) * len(piece))
             crossed = batch.take(np.repeat(rows, len(piece)))
-            yield crossed.plus({operator.variable: Nodes(np.tile(piece, len(rows)))})
+            yield crossed.plus({operator.variable: running.nodes(np.tile(piece, len(rows)), operator.time)})
 
 
 def _candidates(running: Running, operator: Scan) -> Numbers:
     """The dense ids that the scan gives, in order."""
-    reader = running.reader
-    if operator.lasting:
+    reader = running.at(operator.time)
+    if operator.lasting and reader.scope.history:
+        numbers = np.flatnonzero(reader.scope.visible)
+        numbers = numbers[kind_mask(running, numbers, operator.kinds)]
+    elif operator.lasting:
         roots = np.flatnonzero(
             reader.scope.columns.column("root")[: reader.scope.count] == np.arange(reader.scope.count)
         )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from engine.columns import Mask, Numbers
-from engine.execute.batch import Batch, Column, Floats, Nodes, Values, denses, joined
+from engine.execute.batch import Batch, Column, Floats, Values, denses, joined
 from engine.execute.operands import Operands, fusion_of
 from engine.execute.running import Running, too_much
 from engine.execute.seen import Stopped
@@ -48,22 +48,26 @@ def search_rows(
 def _found_rows(asked: "_Asked", batch: Batch, keep: Mask, beside: Beside | None) -> Iterator[Batch]:
     """Each row with what it finds."""
     variable = asked.operator.variable
-    ways = asked.ways(batch)
+    ways, running = asked.ways(batch), asked.running
     for row in range(batch.size):
-        kept = keep if beside is None else _narrowed(asked.running, variable, batch, row, keep, beside)
+        kept = keep if beside is None else _narrowed(asked, batch, row, keep, beside)
         ranking = asked.ranking(ways[row], kept, shared=beside is None)
         found = ranking.denses[: asked.limit]
         asked.running.count(len(found))
         if len(found):
             repeated = batch.take(np.full(len(found), row, np.int64))
-            yield repeated.plus({variable: Nodes(found), **_scores(asked.operator, ranking, len(found))})
+            yield repeated.plus(
+                {variable: running.nodes(found, asked.operator.time), **_scores(asked.operator, ranking, len(found))}
+            )
 
 
-def _narrowed(running: Running, variable: Variable, batch: Batch, row: int, keep: Mask, beside: Beside) -> Mask:
+def _narrowed(asked: "_Asked", batch: Batch, row: int, keep: Mask, beside: Beside) -> Mask:
     """What qualifies for that row, of what qualifies for all."""
+    running, variable = asked.running, asked.operator.variable
     numbers = np.flatnonzero(keep)
     running.count(len(numbers))
-    crossed = batch.take(np.full(len(numbers), row, np.int64)).plus({variable: Nodes(numbers)})
+    nodes = running.nodes(numbers, asked.operator.time)
+    crossed = batch.take(np.full(len(numbers), row, np.int64)).plus({variable: nodes})
     return _mask(running, [denses(each.columns[variable]) for each in beside(crossed)])
 
 
@@ -115,7 +119,7 @@ class _Asked:
             message = f"a SEARCH gives at most {most:,} rows"
             raise Stopped(too_much("search_rows", message, "ask for fewer"))
         self._fusion = fusion_of(running, operator.fusion)
-        self._searches = Searches(running.reader)
+        self._searches = Searches(running.at(operator.time))
         self._operands = Operands(running, operator.ways, self._searches)
         self._known: dict[object, Ranking] = {}
 

@@ -3,7 +3,7 @@
 Items are read many at a time and kept for the rest of the query, so that no row is read twice and none without need.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from engine.decide.view import ItemState, RelationState
 from engine.reader import Reader
 from memql.catalog import STATE
 from memql.errors import Refusal
+from memql.functions import Unanswerable
 from memql.values import instant
 from memql.world import Node, Relation
 
@@ -36,50 +37,61 @@ class Stopped(Exception):
 class Seen:
     """The world of `memql.world` as this reader sees it."""
 
-    def __init__(self, reader: Reader, now: int, entropy: Callable[[int], bytes] | None = None) -> None:
+    def __init__(
+        self, reader: Reader, now: int, entropy: Callable[[int], bytes] | None = None, *, past: bool = False
+    ) -> None:
         self.reader = reader
+        self.readers = [reader]
+        """Of each of the query's times; the first is that of the query itself."""
+        self._past = [past]
         self._entropy = entropy
         self.asked_at: datetime = instant(now)
-        self._nodes: dict[int, Node] = {}
-        self._relations: dict[int, Relation] = {}
+        self._nodes: dict[int, dict[int, Node]] = {}
+        self._relations: dict[int, dict[int, Relation]] = {}
+
+    def also(self, reader: Reader, *, past: bool) -> int:
+        """The number of another time, at which that reader reads; `past`: AS OF it."""
+        self.readers.append(reader)
+        self._past.append(past)
+        return len(self.readers) - 1
 
     def check(self) -> None:
         """Stops a query that has run too long."""
         if self.reader.overdue():
             raise Stopped(self.reader.late())
 
-    def keep(self, state: ItemState) -> None:
+    def keep(self, state: ItemState, time: int = 0) -> None:
         """A version that was read for another reason."""
-        if len(self._nodes) < KEPT:
-            self._nodes[state.dense] = as_node(self.reader.then(state))
+        if _count(self._nodes) < KEPT:
+            self._nodes.setdefault(time, {})[state.dense] = as_node(self.readers[time].then(state), time)
 
-    def nodes(self, denses: Numbers) -> list[Node | None]:
-        """These versions as values; None for 0."""
-        asked = denses.tolist()
-        self._read(asked, self._nodes, self._read_nodes)
-        return [self._nodes[dense] if dense else None for dense in asked]
+    def nodes(self, denses: Numbers, time: int = 0) -> list[Node | None]:
+        """These versions as values, as they were known at that time; None for 0."""
+        return self._read(denses.tolist(), time, self._nodes, self._read_nodes)
 
-    def relations(self, rows: Numbers) -> list[Relation | None]:
-        asked = rows.tolist()
-        self._read(asked, self._relations, self._read_relations)
-        return [self._relations[row] if row else None for row in asked]
+    def relations(self, rows: Numbers, time: int = 0) -> list[Relation | None]:
+        return self._read(rows.tolist(), time, self._relations, self._read_relations)
 
-    def _read(self, asked: Sequence[int], kept: dict[int, T], read: Callable[[list[int]], dict[int, T]]) -> None:
-        missing = sorted({number for number in asked if number} - kept.keys())
-        if not missing:
-            return
-        if len(kept) + len(missing) > KEPT:
-            kept.clear()
-            missing = sorted({number for number in asked if number})
-        for start in range(0, len(missing), READ_AT_ONCE):
-            self.check()
-            kept.update(read(missing[start : start + READ_AT_ONCE]))
+    def _read(
+        self, asked: list[int], time: int, kept: dict[int, dict[int, T]], read: Callable[[list[int], int], dict[int, T]]
+    ) -> list[T | None]:
+        known = kept.setdefault(time, {})
+        missing = sorted({number for number in asked if number} - known.keys())
+        if missing:
+            if _count(kept) + len(missing) > KEPT:
+                kept.clear()
+                known = kept[time] = {}
+                missing = sorted({number for number in asked if number})
+            for start in range(0, len(missing), READ_AT_ONCE):
+                self.check()
+                known.update(read(missing[start : start + READ_AT_ONCE], time))
+        return [known[number] if number else None for number in asked]
 
-    def _read_nodes(self, denses: list[int]) -> dict[int, Node]:
-        return {state.dense: as_node(state) for state in self.reader.items(denses)}
+    def _read_nodes(self, denses: list[int], time: int) -> dict[int, Node]:
+        return {state.dense: as_node(state, time) for state in self.readers[time].items(denses)}
 
-    def _read_relations(self, rows: list[int]) -> dict[int, Relation]:
-        return {state.row: as_relation(state) for state in self.reader.relations(rows)}
+    def _read_relations(self, rows: list[int], time: int) -> dict[int, Relation]:
+        return {state.row: as_relation(state, time) for state in self.readers[time].relations(rows)}
 
     # What functions ask
 
@@ -87,15 +99,15 @@ class Seen:
         return None if self._entropy is None else (int.from_bytes(self._entropy(8)) >> 11) * 2.0**-53
 
     def ends(self, relation: Relation) -> tuple[Node | None, Node | None]:
-        state = relation.state
-        source, target = self.nodes(self.reader.scope.lasting(np.array([state.source, state.target])))
+        state, scope = relation.state, self.readers[relation.time].scope
+        source, target = self.nodes(scope.lasting(np.array([state.source, state.target])), relation.time)
         return source, target
 
     def sources(self, node: Node) -> Sequence[Node]:
-        found = self.reader.sources([node.state.root])
+        found = self.readers[node.time].sources([node.state.root])
         if isinstance(found, Refusal):
             raise Stopped(found)
-        return [as_node(state) for state in found[node.state.root]]
+        return [as_node(state, node.time) for state in found[node.state.root]]
 
     def similarity(self, one: Node, other: Node) -> float | None:
         """The cosine in the space of the tenant's own model, else in the first that has both."""
@@ -109,13 +121,20 @@ class Seen:
         return None
 
     def figure(self, node: Node, name: str) -> int | float | None:
+        if self._past[node.time]:
+            hint = "it is a figure of now and not versioned: leave AS OF out, or this"
+            raise Unanswerable("Q307", f"`{name}` cannot be asked AS OF an earlier time", hint)
         value = self.reader.state(node.state.root).get(name)
         return int(value) if value is not None and STATE[name] == "integer" else value
 
 
-def as_node(state: ItemState) -> Node:
-    return Node(state.id, state.kind, state.labels, state.properties, state)
+def _count(kept: Mapping[int, Mapping[int, object]]) -> int:
+    return sum(map(len, kept.values()))
 
 
-def as_relation(state: RelationState) -> Relation:
-    return Relation(state.id, state.kind, state.weight, state.properties, state)
+def as_node(state: ItemState, time: int = 0) -> Node:
+    return Node(state.id, state.kind, state.labels, state.properties, state, time)
+
+
+def as_relation(state: RelationState, time: int = 0) -> Relation:
+    return Relation(state.id, state.kind, state.weight, state.properties, state, time)

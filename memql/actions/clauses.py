@@ -57,18 +57,34 @@ def profile(parts: list[Made], span: Span) -> Made:
 
 @action()
 def query(parts: list[Made], span: Span) -> Made:
-    times: dict[str, ast.Expression] = {}
-    for part in parts:
-        if isinstance(part, Role) and part.role in ("as_of", "valid_at"):
-            if part.role in times:
-                written = part.role.replace("_", " ").upper()
-                raise wrong("Q006", f"{written} is given twice", "take one away", part.value.span)
-            times[part.role] = part.value
     alls = tuple(part.value for part in parts if isinstance(part, Role) and part.role == "union")
-    return ast.Query(tuple(part for part in parts if isinstance(part, ast.Part)), alls, **times, span=span)
+    written = tuple(part for part in parts if isinstance(part, ast.Part))
+    return ast.Query(written, alls, one(parts, ast.Times), span=span)
 
 
-roles("as_of", "valid_at", "weight", "within", "skip", "limit", "score", "otherwise")
+@action()
+def times(parts: list[Made], span: Span) -> Made:
+    """Each is said once, and valid time in one way."""
+    whole: ast.Times = parts[0]
+    for each in parts[1:]:
+        told = {what: getattr(each, what) for what in _TIMES if getattr(each, what)}
+        what = next(iter(told))
+        if getattr(whole, what):
+            raise wrong("Q006", f"{_TIMES[what]} is given twice", "take one away", each.span)
+        if what in _OF_VALIDITY and any(getattr(whole, other) for other in _OF_VALIDITY):
+            hint = "VALID AT asks what was true at one moment, VALID DURING what was true at any moment of a time"
+            raise wrong("Q006", "VALID AT and VALID DURING cannot both hold", hint, each.span)
+        whole = replace(whole, **told, until=each.until or whole.until)
+    return replace(whole, span=span)
+
+
+_TIMES = {"as_of": "AS OF", "valid_at": "VALID AT", "during": "VALID DURING", "history": "WITH HISTORY"}
+_OF_VALIDITY = ("valid_at", "during")
+ACTIONS["as_of"] = lambda parts, span: ast.Times(as_of=parts[0], span=span)
+ACTIONS["valid_at"] = lambda parts, span: ast.Times(valid_at=parts[0], span=span)
+ACTIONS["during"] = lambda parts, span: ast.Times(during=parts[0], until=parts[1] if parts[1:] else None, span=span)
+ACTIONS["history"] = lambda parts, span: ast.Times(history=True, span=span)
+roles("weight", "within", "skip", "limit", "score", "otherwise")
 ACTIONS["union_distinct"] = lambda parts, span: Role("union", False)
 ACTIONS["union_all"] = lambda parts, span: Role("union", True)
 ACTIONS["star"] = lambda parts, span: Role("star", span)
@@ -85,7 +101,7 @@ def part(parts: list[Made], span: Span) -> Made:
 @action()
 def match(parts: list[Made], span: Span) -> Made:
     paths = tuple(part for part in parts if isinstance(part, ast.PathPattern))
-    return ast.Match(paths, where(parts), has(parts, "OPTIONAL"), span=span)
+    return ast.Match(paths, where(parts), has(parts, "OPTIONAL"), one(parts, ast.Times), span=span)
 
 
 ACTIONS["where"] = lambda parts, span: Where(parts[0])
@@ -140,7 +156,7 @@ def sort(parts: list[Made], span: Span) -> Made:
 def search(parts: list[Made], span: Span) -> Made:
     return ast.Search(
         parts[0], labels_of(parts), _ways(parts[1:]), one(parts, ast.Fuse), where(parts), role(parts, "limit"),
-        role(parts, "score"), span=span,
+        role(parts, "score"), one(parts, ast.Times), span=span,
     )  # fmt: skip
 
 

@@ -169,7 +169,7 @@ ACTIONS["label_and"] = lambda parts, span: ast.JoinedLabels("&", tuple(parts), s
 @action()
 def subpattern(parts: list[Made], span: Span) -> Made:
     paths = tuple(part for part in parts if isinstance(part, ast.PathPattern))
-    return ast.Subpattern("exists", paths, where(parts), span=span)
+    return ast.Subpattern("exists", paths, where(parts), times=one(parts, ast.Times), span=span)
 
 
 @action()
@@ -184,7 +184,7 @@ def _asked(asks: Literal["exists", "count"], made: ast.Subpattern | ast.Query, s
         return replace(made, asks=asks, span=span)
     first = made.parts[0].clauses
     if len(made.parts) == len(first) == 1 and isinstance(first[0], ast.Match) and not first[0].optional:
-        return ast.Subpattern(asks, first[0].paths, first[0].where, span=span)
+        return ast.Subpattern(asks, first[0].paths, first[0].where, times=first[0].times, span=span)
     return ast.Subquery(asks, made, span=span)
 
 

@@ -5,7 +5,7 @@ from typing import Literal as OneOf
 from typing import TypeAlias
 
 from memql.ast.curation import Foreign, Verb
-from memql.ast.expressions import Expression, Labels, MapOf, Name, PathPattern, Written
+from memql.ast.expressions import Expression, Labels, MapOf, Name, PathPattern, Times, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,7 @@ class Match(Written):
     paths: tuple[PathPattern, ...]
     where: Expression | None = None
     optional: bool = False
+    times: Times | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class Search(Written):
     where: Expression | None = None
     limit: Expression | None = None
     score: Name | None = None
+    times: Times | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,7 @@ class Query(Written):
 
     parts: tuple[Part, ...]
     alls: tuple[bool, ...] = ()
-    as_of: Expression | None = None
-    valid_at: Expression | None = None
+    times: Times | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,6 +200,7 @@ class Subpattern(Written):
     paths: tuple["PathPattern", ...]
     where: "Expression | None" = None
     bare: bool = False
+    times: "Times | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +225,18 @@ Expression: TypeAlias = (
     | Joined | Compared | Case | ListOf | MapOf | MapProjection | Comprehension | Quantified | Reduce | Subpattern
     | PatternList | Subquery
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Times(Written):
+    """`AS OF t`, `VALID AT t`, `VALID DURING a TO b` and `WITH HISTORY`: of a query, or of one clause alone. Without
+    `until`, `during` says both its ends."""
+
+    as_of: "Expression | None" = None
+    valid_at: "Expression | None" = None
+    during: "Expression | None" = None
+    until: "Expression | None" = None
+    history: bool = False
 
 
 # Patterns

@@ -13,12 +13,11 @@ from memql.bind.clauses import bind_parts
 from memql.bind.expressions import SCORE_PARTS, bind_condition
 from memql.bind.foreign import refuse_foreign
 from memql.bind.live import check_live
-from memql.bind.projections import constant
+from memql.bind.times import bind_times
 from memql.binding import Binding, Sight
 from memql.bound import Asked, Variable
 from memql.catalog import Catalog
 from memql.errors import Problem, Reason, Refusal
-from memql.typecheck import check_time
 from memql.types import Type
 
 
@@ -27,12 +26,8 @@ def bind(statement: ast.Statement, catalog: Catalog, text: str) -> bound.Query |
     written = statement.query
     if refusal := _too_large(written):
         return refusal
-    binding = Binding(catalog, text, past=written.as_of is not None)
-    times = {}
-    for name, what in (("as_of", "AS OF"), ("valid_at", "VALID AT")):
-        if (each := getattr(written, name)) is not None:
-            times[name] = constant(binding, what, each)
-            check_time(binding, what, times[name])
+    binding = Binding(catalog, text)
+    binding.own = binding.time = bind_times(binding, written.times)
     parts = bind_parts(binding, written, Sight(), nested=False)
     if statement.live:
         check_live(binding, written, parts)
@@ -41,8 +36,7 @@ def bind(statement: ast.Statement, catalog: Catalog, text: str) -> bound.Query |
     if binding.problems:
         return Refusal(Reason.INVALID, tuple(sorted(binding.problems, key=_place)))
     return bound.Query(
-        parts, written.alls, times.get("as_of"), times.get("valid_at"), binding.asked(),
-        tuple(binding.warnings),
+        parts, written.alls, binding.own, binding.asked(), tuple(binding.warnings), tuple(binding.times),
     )  # fmt: skip
 
 

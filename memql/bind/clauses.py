@@ -72,7 +72,9 @@ def _part(binding: Binding, part: ast.Part, sight: Sight, returns: bool, nested:
 
 
 def _match(binding: Binding, sight: Sight, clause: ast.Match) -> tuple[bound.Match, Sight]:
-    pattern, behind = bind_pattern(binding, sight, clause.paths, clause.where, optional=clause.optional)
+    pattern, behind = bind_pattern(
+        binding, sight, clause.paths, clause.where, optional=clause.optional, times=clause.times
+    )
     if not connected(pattern):
         binding.warning("Q910", "these patterns share nothing, so each row of one meets each of the other",
                         clause.paths[-1].span, "join them by a variable or a condition")  # fmt: skip

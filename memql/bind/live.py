@@ -10,9 +10,9 @@ from memql.functions import FUNCTIONS
 
 
 def check_live(binding: Binding, written: ast.Query, parts: tuple[bound.Part, ...]) -> None:
-    if written.as_of is not None:
+    if written.times is not None and written.times.as_of is not None:
         binding.problem("Q521", "a LIVE query cannot be AS OF a time: what was known then never changes",
-                        written.as_of.span, "leave out LIVE, or AS OF")  # fmt: skip
+                        written.times.as_of.span, "leave out LIVE, or AS OF")  # fmt: skip
     for each in walking.inside(parts):
         if not isinstance(each, bound.Call) or (function := FUNCTIONS.get(each.function.lower())) is None:
             continue

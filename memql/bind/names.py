@@ -112,7 +112,7 @@ def property_type(binding: Binding, of: Type, name: str, span: Span) -> Type | N
                 return _RESERVED[name]
             found = _declared(binding, of, name)
             if not found and name in STATE:
-                _check_now(binding, name, span)
+                _check_now(binding, of, name, span)
                 return None
             return _known(binding, of, name, span, found, _node_names(binding, of))
         case "relation":
@@ -136,8 +136,8 @@ def property_type(binding: Binding, of: Type, name: str, span: Span) -> Type | N
     return ANY
 
 
-def _check_now(binding: Binding, name: str, span: Span) -> None:
-    if binding.past:
+def _check_now(binding: Binding, of: Type, name: str, span: Span) -> None:
+    if of.past or (binding.own is not None and binding.own.as_of is not None):
         hint = "it is a figure of now and not versioned: leave AS OF out, or this"
         binding.problem("Q307", f"`{name}` cannot be asked AS OF an earlier time", span, hint)
 

@@ -15,6 +15,7 @@ from memql.bind.names import (
     relation_kinds_of,
 )
 from memql.bind.paths import check_group_alone, check_group_names, check_group_passes, check_selected, names_in
+from memql.bind.times import bind_times, check_one_time, known_together, of_clause
 from memql.binding import Binding, Sight
 from memql.bound import Expression, Variable
 from memql.typecheck import a_type, comparable
@@ -56,12 +57,21 @@ def bind_pattern(
     where: ast.Expression | None,
     *,
     optional: bool,
+    times: ast.Times | None = None,
 ) -> tuple[bound.Pattern, Sight]:
-    """The pattern, and the variables in sight behind it. First come all variables, then what is asked of them, which
-    may refer to any."""
+    """The pattern, and the variables in sight behind it."""
+    with binding.within(bind_times(binding, times)):
+        return _bound(binding, sight, paths, where, optional)
+
+
+def _bound(
+    binding: Binding, sight: Sight, paths: Sequence[ast.PathPattern], where: ast.Expression | None, optional: bool
+) -> tuple[bound.Pattern, Sight]:
+    """First come all variables, then what is asked of them, which may refer to any."""
     made = _Pattern(sight, sight)
     described: list[Described] = []
     for path in paths:
+        check_one_time(binding, path)
         described += _path(binding, made, path, optional)
     conditions = [*made.same, *_conditions(binding, made, described)]
     selector = next((path.selector for path in paths if path.selector and path.selector.how != "all"), None)
@@ -72,13 +82,16 @@ def bind_pattern(
         conditions = []
     if where is not None:
         conditions += walking.conjuncts(bind_condition(binding, made.sight, where))
-    return replace(_pattern(made, conditions), selection=selection), made.sight
+    if binding.time is not None and binding.time.history:
+        hops = [hop for hop in made.hops if isinstance(hop, bound.Hop)]
+        conditions += known_together(made.nodes, hops, made.known)
+    return replace(_pattern(binding, made, conditions), selection=selection), made.sight
 
 
-def _pattern(made: _Pattern, conditions: Sequence[Expression]) -> bound.Pattern:
+def _pattern(binding: Binding, made: _Pattern, conditions: Sequence[Expression]) -> bound.Pattern:
     nodes, known = tuple(dict.fromkeys(made.nodes)), frozenset(made.known)
     hops, paths, acyclic = tuple(made.hops), tuple(made.paths), tuple(made.acyclic)
-    return bound.Pattern(nodes, hops, paths, tuple(conditions), known, acyclic)
+    return bound.Pattern(nodes, hops, paths, tuple(conditions), known, acyclic, time=of_clause(binding))
 
 
 def _conditions(binding: Binding, made: _Pattern, described: Sequence[Described]) -> list[Expression]:
@@ -118,7 +131,8 @@ def _path(binding: Binding, made: _Pattern, path: ast.PathPattern, optional: boo
     made.nodes += nodes
     made.hops += hops
     name = path.variable
-    variable = _fresh(binding, made, name, Type("path", optional), "path") if name else UNNAMED
+    of = Type("path", optional, past=binding.past)
+    variable = _fresh(binding, made, name, of, "path") if name else UNNAMED
     whole = bound.PathOf(variable, tuple(nodes), tuple(hop.variable for hop in hops))
     made.whole.append(whole)
     if name is not None:
@@ -141,7 +155,7 @@ def _group(
     conditions = [*inner.same, *_conditions(binding, inner, described)]
     if group.where is not None:
         conditions += walking.conjuncts(bind_condition(binding, inner.sight, group.where))
-    pattern = _pattern(inner, conditions)
+    pattern = _pattern(binding, inner, conditions)
     check_group_alone(binding, pattern, {*made.sight.names.values()} - {*made.before.names.values()})
     lists = []
     for name in names.values():
@@ -164,7 +178,7 @@ def _node(binding: Binding, made: _Pattern, node: ast.NodePattern, optional: boo
         if known not in made.fresh:
             made.known.add(known)
         return known
-    of = Type("node", optional, kinds=kinds_of(binding, node.labels))
+    of = Type("node", optional, kinds=kinds_of(binding, node.labels), past=binding.past)
     variable = binding.variable(node.variable.name if node.variable else "", of)
     made.fresh.add(variable)
     if node.variable:
@@ -179,7 +193,7 @@ def _hop(
         check_relation_kinds(binding, relation.kinds)
     kinds = relation_kinds_of(binding, relation.kinds)
     plain = plain_kinds(relation.kinds) if relation.kinds is not None else None
-    of = Type("relation", optional, kinds=kinds)
+    of = Type("relation", optional, kinds=kinds, past=binding.past)
     one = binding.variable("", of.present()) if relation.hops else None
     whole = list_of(of) if relation.hops else of
     known = made.sight.names.get(relation.variable.name) if relation.variable else None
@@ -270,6 +284,8 @@ def connected(pattern: bound.Pattern) -> bool:
             first |= second
             groups.remove(second)
     for condition in pattern.conditions:
+        if isinstance(condition, bound.KnownTogether):
+            continue
         joined = [group for group in groups if group & walking.variables(condition)]
         for group in joined[1:]:
             joined[0] |= group
@@ -283,7 +299,7 @@ def _subpattern(binding: Binding, sight: Sight, written: ast.Subpattern) -> Expr
         binding.problem("Q006", "a pattern can be compared with nothing", named.span.to(written.span), hint)
         return bound.Constant(None, type=BOOLEAN, span=written.span)
     with binding.aggregating(False):
-        pattern, _ = bind_pattern(binding, sight, written.paths, written.where, optional=False)
+        pattern, _ = bind_pattern(binding, sight, written.paths, written.where, optional=False, times=written.times)
     unknown = [each for each in _named(written) if each not in sight.names] if written.bare else []
     if unknown:
         hint = f"leave its name out, or write EXISTS {{ … }} around the pattern to introduce `{unknown[0]}`"

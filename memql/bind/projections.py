@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memql import ast, bound, walking
-from memql.bind.expressions import ask_nothing, bind_condition, bind_expression
+from memql.bind.constants import constant
+from memql.bind.expressions import bind_condition, bind_expression
 from memql.binding import Binding, Sight
 from memql.bound import Aggregated, Expression, Variable
 from memql.errors import Span
 from memql.typecheck import check_count
-from memql.types import ANY
 
 Item = tuple[Variable, Expression]
 
@@ -96,8 +96,8 @@ def _named_items(binding: Binding, sight: Sight, written: ast.Projection, *, las
         items += [(name, bound.local(each, written.span), written.span) for name, each in sorted(sight.names.items())]
     for item in written.items:
         if _is_history(item, sight) and not last:
-            hint = "ask AS OF each moment; GraphQL's `versions` lists all of them"
-            binding.problem("Q501", "WITH HISTORY is not supported", item.span, f"instead: {hint}")
+            hint = "it stands behind the patterns of a MATCH and the ways of a SEARCH, before WHERE"
+            binding.problem("Q502", "WITH HISTORY has no place here", item.span, hint)
             return [(binding.variable(name, each.type), bound.local(each)) for name, each in sight.names.items()]
         with binding.aggregating(True):
             expression = bind_expression(binding, sight, item.expression)
@@ -123,7 +123,7 @@ def _named_items(binding: Binding, sight: Sight, written: ast.Projection, *, las
 
 
 def _is_history(item: ast.Item, sight: Sight) -> bool:
-    """`WITH HISTORY` asks for every version; but a variable may be called so."""
+    """`WITH HISTORY` where it cannot ask for every version; but a variable may be called so."""
     named = item.expression
     return isinstance(named, ast.Name) and named.name.upper() == "HISTORY" and named.name not in sight.names
 
@@ -232,28 +232,3 @@ def _page(binding: Binding, what: str, written: ast.Expression | None) -> Expres
     count = constant(binding, what, written)
     check_count(binding, what, count)
     return count
-
-
-def constant(binding: Binding, what: str, written: ast.Expression) -> Expression:
-    """What is the same for every row: literals, parameters, and functions of them."""
-    named = _first_name(written)
-    if named is not None:
-        message = f"{what} cannot depend on a row"
-        binding.problem("Q308", message, named.span, f"use a number or a parameter; `{named.name}` is a variable")
-        return bound.Constant(None, type=ANY, span=written.span)
-    made = bind_expression(binding, Sight(), written)
-    ask_nothing(binding, what, made)
-    return made
-
-
-def _first_name(written: Any) -> ast.Name | None:
-    if isinstance(written, ast.Name):
-        return written
-    if isinstance(written, ast.Comprehension | ast.Quantified | ast.Reduce):
-        return None
-    if isinstance(written, tuple):
-        return next((found for each in written if (found := _first_name(each))), None)
-    if isinstance(written, ast.Written):
-        names = [name for name in written.__dataclass_fields__ if name != "span"]
-        return next((found for name in names if (found := _first_name(getattr(written, name)))), None)
-    return None

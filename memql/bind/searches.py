@@ -3,9 +3,10 @@
 import math
 
 from memql import ast, bound, walking
+from memql.bind.constants import constant
 from memql.bind.expressions import bind_condition, bind_expression
 from memql.bind.names import check_labels, kinds_of
-from memql.bind.projections import constant
+from memql.bind.times import bind_times, of_clause
 from memql.binding import Binding, Sight
 from memql.bound import Expression, Variable
 from memql.catalog import Kind
@@ -26,13 +27,21 @@ _WORDED = ("string", "string[]", "any")
 
 
 def bind_search(binding: Binding, sight: Sight, clause: ast.Search) -> tuple[bound.Search, Sight]:
+    with binding.within(bind_times(binding, clause.times)):
+        return _search(binding, sight, clause)
+
+
+def _search(binding: Binding, sight: Sight, clause: ast.Search) -> tuple[bound.Search, Sight]:
     if clause.labels is not None:
         check_labels(binding, clause.labels)
     known = sight.names.get(clause.variable.name)
     if known is not None and known.type.name not in ("node", "any"):
         message = f"`{known.name}` is {a_type(known.type)}, and cannot be searched"
         binding.problem("Q108", message, clause.variable.span, "SEARCH ranks nodes")
-    of = Type("node", nullable=False, kinds=kinds_of(binding, clause.labels))
+    if known is not None and clause.times is not None:
+        hint = f"say the time where `{known.name}` is bound, or search by another name"
+        binding.problem("Q311", f"`{known.name}` is bound already, and keeps its version", clause.times.span, hint)
+    of = Type("node", nullable=False, kinds=kinds_of(binding, clause.labels), past=binding.past)
     variable = known or binding.variable(clause.variable.name, of)
     ways = tuple(_way(binding, sight, way, variable) for way in clause.ways)
     inner = sight.plus(variable)
@@ -50,7 +59,9 @@ def bind_search(binding: Binding, sight: Sight, clause: ast.Search) -> tuple[bou
     behind = inner.scored(variable, score)
     behind = behind.plus(total) if total else behind
     fusion = _fusion(binding, clause.fuse) if clause.fuse is not None else bound.Fusion()
-    search = bound.Search(variable, known is not None, ways, fusion, tuple(conditions), limit, score, total)
+    search = bound.Search(
+        variable, known is not None, ways, fusion, tuple(conditions), limit, score, total, of_clause(binding)
+    )
     return search, behind
 
 

@@ -32,7 +32,7 @@ def _begun(operator: Operator, conditions: tuple[Expression, ...]) -> Operator:
             nodes, hops, base = _chain(operator)
             known = plan.binds(base)
             order = sorted(nodes, key=lambda node: -1 if node in known else _cost(node, conditions))
-            return expanded(_begun(base, conditions), tuple(order), tuple(hops), known)
+            return expanded(_begun(base, conditions), tuple(order), tuple(hops), known, operator.time)
     changes = {}
     for name, below in plan.inputs(operator):
         if name != "parts":
@@ -44,11 +44,13 @@ def _begun(operator: Operator, conditions: tuple[Expression, ...]) -> Operator:
 
 def _chain(operator: Operator) -> tuple[list[Variable], list[bound.Stretch], Operator]:
     """The nodes and hops of one pattern in their order, and the plan that it stands on. A relation that must be unlike
-    none begins another pattern."""
+    none begins another pattern, and so does what is read at another time."""
     nodes: list[Variable] = []
     hops: list[bound.Stretch] = []
     met: set[Variable] = set()
-    while isinstance(operator, plan.Scan | plan.Expand | plan.Repeat):
+    assert isinstance(operator, plan.Scan | plan.Expand | plan.Repeat)
+    time = operator.time
+    while isinstance(operator, plan.Scan | plan.Expand | plan.Repeat) and operator.time == time:
         if isinstance(operator, plan.Expand | plan.Repeat):
             if hops and not _same_match(hops, operator, met):
                 break

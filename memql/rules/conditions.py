@@ -106,7 +106,7 @@ def cannot_fail(condition: Expression) -> bool:
                     return False
             case bound.Constant() | bound.Parameter() | bound.Local() | bound.Labelled() | bound.Compared():
                 pass
-            case bound.ListOf() | bound.MapOf():
+            case bound.ListOf() | bound.MapOf() | bound.KnownTogether():
                 pass
             case _:
                 return False
