@@ -107,6 +107,11 @@ class Reader:
             dense for dense in self.index.versions(newest.root) if dense < len(visible) and visible[dense]
         )
 
+    def relation_history(self, root: int) -> list[RelationState]:
+        """Every version of the relation that was known at the position, oldest first."""
+        column = self.adjacency.column
+        return self.relations(np.flatnonzero((column("root") == root) & (column("born") <= self.position)))
+
     def lasting(self, roots: Iterable[int]) -> list[ItemState]:
         """The last known versions of these identities, even when retired: what provenance leads to."""
         versions = self.scope.lasting(np.fromiter(roots, np.int64))

@@ -50,6 +50,14 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What a record says of the version that it began or ended: who asked, and why; empty where no reason was given."""
+
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Path:
     """Nodes, and the relations between each two of them."""
 
@@ -109,6 +117,12 @@ class Nothing:
     def sources(self, node: Node) -> Sequence[Node]:
         return ()
 
+    def history(self, of: Node | Relation) -> Sequence[Node | Relation]:
+        return ()
+
+    def change(self, of: Node | Relation, *, ended: bool) -> Change | None:
+        return None
+
     def similarity(self, one: Node, other: Node) -> float | None:
         return None
 
@@ -134,6 +148,14 @@ class World(Protocol):
 
     def sources(self, node: Node) -> Sequence[Node]:
         """The events that the node was, in the end, derived from."""
+        ...
+
+    def history(self, of: Node | Relation) -> Sequence[Node | Relation]:
+        """Every version of it that was known when it was looked at, the oldest first."""
+        ...
+
+    def change(self, of: Node | Relation, *, ended: bool) -> Change | None:
+        """Who recorded the version and why, or who ended it; None where nobody did by then."""
         ...
 
     def similarity(self, one: Node, other: Node) -> float | None:

@@ -63,7 +63,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "parts",
         "stored",
     ),
-    "memql.functions": ("function", "times", "numbers", "texts", "lists", "graphs", "aggregates"),
+    "memql.functions": ("function", "times", "numbers", "texts", "lists", "graphs", "histories", "aggregates"),
     "memql.ast": ("expressions", "curation", "clauses"),
     "memql.actions": ("made", "expressions", "patterns", "clauses", "curation"),
     "memql.assist": (

@@ -5,10 +5,12 @@ Items are read many at a time and kept for the rest of the query, so that no row
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from itertools import islice
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
+from engine import provenance
 from engine.columns import Numbers
 from engine.decide.view import ItemState, RelationState
 from engine.reader import Reader
@@ -16,12 +18,16 @@ from memql.catalog import STATE
 from memql.errors import Refusal
 from memql.functions import Unanswerable
 from memql.values import instant
-from memql.world import Node, Relation
+from memql.world import Change, Node, Relation
 
 T = TypeVar("T")
+ChangeKey: TypeAlias = tuple[int, bool, type, int]
+"""The time and sort of a version, its number, and whether its end is asked for."""
 
 READ_AT_ONCE = 2_000
 """Items read in one step: some twenty milliseconds between two looks at the deadline."""
+CHANGES_AT_ONCE = 100
+"""Versions whose records are read with one that is asked for."""
 KEPT = 200_000
 """Items kept in memory, whose content is some 200 MB at most for what people write."""
 
@@ -48,6 +54,7 @@ class Seen:
         self.asked_at: datetime = instant(now)
         self._nodes: dict[int, dict[int, Node]] = {}
         self._relations: dict[int, dict[int, Relation]] = {}
+        self._changes: dict[ChangeKey, Change | None] = {}
 
     def also(self, reader: Reader, *, past: bool) -> int:
         """The number of another time, at which that reader reads; `past`: AS OF it."""
@@ -109,6 +116,30 @@ class Seen:
             raise Stopped(found)
         return [as_node(state, node.time) for state in found[node.state.root]]
 
+    def history(self, of: Node | Relation) -> Sequence[Node | Relation]:
+        reader = self.readers[of.time]
+        if isinstance(of, Node):
+            return [as_node(state, of.time) for state in reader.history(of.id)]
+        return [as_relation(state, of.time) for state in reader.relation_history(of.state.root)]
+
+    def change(self, of: Node | Relation, *, ended: bool) -> Change | None:
+        if (key := _key(of, ended)) not in self._changes:
+            self._read_changes(of, ended)
+        return self._changes[key]
+
+    def _read_changes(self, of: Node | Relation, ended: bool) -> None:
+        """Those of the version, and of others beside it that will probably be asked for as well."""
+        if len(self._changes) > KEPT:
+            self._changes.clear()
+        kept = self._nodes if isinstance(of, Node) else self._relations
+        beside = (each for each in kept.get(of.time, {}).values() if _key(each, ended) not in self._changes)
+        several = {_key(each, ended): each.state for each in (of, *islice(beside, CHANGES_AT_ONCE))}
+        read = provenance.ended if ended else provenance.begun
+        found = read(self.reader.index.db, list(several.values()))
+        for key in several:
+            told = found.get(key[-1])
+            self._changes[key] = Change(told.actor, told.reason) if told else None
+
     def similarity(self, one: Node, other: Node) -> float | None:
         """The cosine in the space of the tenant's own model, else in the first that has both."""
         vectors, own = self.reader.vectors, self.reader.embedder
@@ -130,6 +161,10 @@ class Seen:
 
 def _count(kept: Mapping[int, Mapping[int, object]]) -> int:
     return sum(map(len, kept.values()))
+
+
+def _key(of: Node | Relation, ended: bool) -> ChangeKey:
+    return of.time, ended, type(of), of.state.dense if isinstance(of, Node) else of.state.row
 
 
 def as_node(state: ItemState, time: int = 0) -> Node:

@@ -10,7 +10,7 @@ from memql.assist.reading import CLAUSES, Reading
 from memql.assist.sight import Known, parameter_type, seen, spelt, type_before
 from memql.catalog import Catalog
 from memql.errors import Span
-from memql.functions import AGGREGATES, FUNCTIONS, SCORES
+from memql.functions import AGGREGATES, FUNCTIONS, SCORES, Function
 from memql.lexer import HARD, Token, pieces
 from memql.misreading import SPELT
 from memql.types import ANY, Type
@@ -150,7 +150,8 @@ def _method(reading: Reading, place: int) -> tuple[Sort, str, str] | None:
 def _function(name: str) -> tuple[Sort, str, str] | None:
     known = FUNCTIONS.get(name) or AGGREGATES.get(name)
     if known:
-        return "function", known.signature(), known.doc
+        example = known.example if isinstance(known, Function) else ""
+        return "function", known.signature(), f"{known.doc}, as in {example}" if example else known.doc
     if name in SCORES:
         return "function", f"{name}(variable) → {'integer' if name == 'rank' else 'float'}", "what SEARCH gave it"
     return None

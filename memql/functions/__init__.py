@@ -6,12 +6,12 @@ Names of functions are found whatever their capitals. Documents, completion and 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from memql.functions import aggregates, graphs, lists, numbers, texts, times
+from memql.functions import aggregates, graphs, histories, lists, numbers, texts, times
 from memql.functions.function import Aggregate, Function, Unanswerable
 
 __all__ = ["AGGREGATES", "FUNCTIONS", "OPERATORS", "SCORES", "Aggregate", "Function", "Unanswerable", "spelling"]
 
-_TABLES = (numbers.FUNCTIONS, texts.FUNCTIONS, lists.FUNCTIONS, times.FUNCTIONS, graphs.FUNCTIONS)
+_TABLES = (numbers.FUNCTIONS, texts.FUNCTIONS, lists.FUNCTIONS, times.FUNCTIONS, graphs.FUNCTIONS, histories.FUNCTIONS)
 
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     {function.name.lower(): function for table in _TABLES for function in table}

@@ -68,6 +68,7 @@ class Function:
     """With at most so many arguments it tells when the query was asked."""
     chance: bool = False
     """Whether it gives another value each time."""
+    example: str = ""
 
     def type(self, given: Given) -> Type:
         """The type of its value for arguments of these types."""

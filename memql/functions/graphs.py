@@ -1,13 +1,11 @@
 """Functions of nodes, relations and paths, and of what is known about them."""
 
-from datetime import datetime
-
 from memql.functions.function import Function, mistyped
 from memql.types import NODE, RELATION, STRING, list_of
 from memql.world import Datum, Node, Path, Relation, World, moment
 
 
-def _entity(name: str, value: Datum) -> Node | Relation:
+def entity(name: str, value: Datum) -> Node | Relation:
     return value if isinstance(value, Node | Relation) else mistyped(name, "a node or a relation", value)
 
 
@@ -24,14 +22,7 @@ def _path(name: str, value: Datum) -> Path:
 
 
 def _properties(value: Datum) -> dict[str, Datum]:
-    return dict(value if isinstance(value, dict) else _entity("properties", value).properties)
-
-
-def _moment(name: str, of: str) -> Function:
-    def meaning(value: Datum) -> datetime | None:
-        return moment(getattr(_entity(name, value).state, name))
-
-    return Function(name, ("entity",), "datetime", of, meaning)
+    return dict(value if isinstance(value, dict) else entity("properties", value).properties)
 
 
 def _provenance(world: World, value: Datum) -> dict[str, Datum]:
@@ -48,9 +39,9 @@ def _provenance(world: World, value: Datum) -> dict[str, Datum]:
 
 
 FUNCTIONS = (
-    Function("id", ("entity",), "string", "its id", lambda value: _entity("id", value).id),
-    Function("elementId", ("entity",), "string", "its id", lambda value: _entity("elementId", value).id),
-    Function("kind", ("entity",), "string", "what it is", lambda value: _entity("kind", value).kind),
+    Function("id", ("entity",), "string", "its id", lambda value: entity("id", value).id),
+    Function("elementId", ("entity",), "string", "its id", lambda value: entity("elementId", value).id),
+    Function("kind", ("entity",), "string", "what it is", lambda value: entity("kind", value).kind),
     Function("labels", ("node",), lambda given: list_of(STRING), "its kind, and its further labels",
              lambda value: [_node("labels", value).kind, *value.labels]),
     Function("type", ("relation",), "string", "the kind of the relation", lambda value: _relation("type", value).kind),
@@ -67,8 +58,4 @@ FUNCTIONS = (
     Function("similarity", ("node", "node"), "float", "how near the meanings of two nodes are, from -1 to 1",
              lambda world, one, other: world.similarity(_node("similarity", one), _node("similarity", other)),
              asks=True),
-    _moment("valid_from", "when it began to be true"),
-    _moment("valid_to", "when it ceased to be true; null: it still is"),
-    _moment("recorded_at", "when this version became known"),
-    _moment("retired_at", "when this version ceased to be the current one; null: it is"),
 )  # fmt: skip

@@ -80,7 +80,7 @@ def _handed(operator: Operator, more: Set[Variable]) -> Operator:
 
 _SAFE = frozenset(
     "IS NULL,IS NOT NULL,STARTS WITH,ENDS WITH,CONTAINS,id,elementId,kind,labels,type,size,toLower,toUpper,trim,"
-    "coalesce,exists,valid_from,valid_to,recorded_at,retired_at,keys,properties,head,last".split(",")
+    "coalesce,exists,valid_from,valid_to,recorded_at,retired_at,tx_from,tx_to,keys,properties,head,last".split(",")
 )
 """Functions that have a value for every argument of their type."""
 

@@ -22,7 +22,7 @@ from memql.functions import AGGREGATES, Unanswerable
 from memql.order import group_key, sort_key
 from memql.types import ANY
 from memql.values import instant
-from memql.world import Datum, Node, Path, Relation
+from memql.world import Change, Datum, Node, Path, Relation
 
 Row: TypeAlias = dict[Variable, Datum]
 Chain: TypeAlias = tuple[Relation, ...]
@@ -403,6 +403,12 @@ class Oracle:
                     ahead += [end] if end not in reached else []
                     reached.add(end)
         return [self.view.known[root] for root in sorted(reached) if self.view.known[root].kind == "Event"]
+
+    def history(self, of: Node | Relation) -> Sequence[Node | Relation]:
+        raise NotImplementedError
+
+    def change(self, of: Node | Relation, *, ended: bool) -> Change | None:
+        raise NotImplementedError
 
     def similarity(self, one: Node, other: Node) -> float | None:
         raise NotImplementedError
