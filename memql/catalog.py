@@ -23,6 +23,10 @@ RESERVED = frozenset(
 """Every item has these; no kind may declare a property of that name."""
 
 
+WORDED = ("string", "string[]", "any")
+"""Types of properties that have words to be searched."""
+
+
 @dataclass(frozen=True, slots=True)
 class Property:
     name: str

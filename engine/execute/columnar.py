@@ -54,11 +54,13 @@ Decide: TypeAlias = Callable[[Numbers], Decided]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a condition may be decided by. `held` gives the column of a property, asked for so many rows; `truth` what
-    the reference says of a condition for a value of its only variable."""
+    """What a condition may be decided by. `root` is the identity of an id (0: none); `held` gives the column of a
+    property, asked for so many rows; `truth` what the reference says of a condition for a value of its only
+    variable."""
 
     columns: Columns
     constant: Callable[[Expression], Datum]
+    root: Callable[[str], int]
     held: Callable[[str, int], Held | None]
     truth: Callable[[Expression, Variable], Callable[[Datum], Truth]]
 
@@ -70,7 +72,11 @@ def columnar(expression: Expression, known: Known) -> Decide | None:
         if all(part is None for part in parts):
             return None
         return _joined(expression.operator, [part or unknown for part in parts])
-    return _fixed(expression, known.columns, known.constant) or by_property(expression, known)
+    return (
+        _fixed(expression, known.columns, known.constant)
+        or _identified(expression, known)
+        or by_property(expression, known)
+    )
 
 
 def _fixed(expression: Expression, columns: Columns, constant: Callable[[Expression], Datum]) -> Decide | None:
@@ -86,6 +92,38 @@ def _fixed(expression: Expression, columns: Columns, constant: Callable[[Express
         case bound.Call(function="IS NULL" | "IS NOT NULL" as what, arguments=(of,)):
             return _null(columns, _named(of), what == "IS NULL")
     return None
+
+
+def _identified(expression: Expression, known: Known) -> Decide | None:
+    """Of an id: it is looked up, instead of the id of each item."""
+    match expression:
+        case bound.Compared(operator="=" | "<>" as sign, left=left, right=right):
+            for one, other in ((left, right), (right, left)):
+                if _is_id(one) and not walking.variables(other):
+                    value = known.constant(other)
+                    return _same(known, value, sign == "=") if isinstance(value, str) else None
+    return None
+
+
+def _same(known: Known, id_: str, wanted: bool) -> Decide:
+    root = known.root(id_)
+
+    def decide(numbers: Numbers) -> Decided:
+        there = numbers > 0
+        same = (known.columns.column("root")[numbers] == root) & there
+        other = ~same & there
+        return Decided(same, other, ~there) if wanted else Decided(other, same, ~there)
+
+    return decide
+
+
+def _is_id(expression: Expression) -> bool:
+    match expression:
+        case bound.Property(of=bound.Local(), name="id"):
+            return True
+        case bound.Call(function="id" | "elementId", arguments=(bound.Local(),)):
+            return True
+    return False
 
 
 def _named(expression: Expression) -> str:

@@ -128,6 +128,11 @@ class Running:
     def meaning(self, expression: Expression) -> "Prepared":
         return Prepared(self, expression)
 
+    def root(self, id_: str) -> int:
+        """The identity of that id, whoever may see it; 0: none."""
+        item = self.reader.index.item(id_)
+        return item.root if item is not None else 0
+
     def constant(self, expression: Expression) -> Datum:
         return self.evaluator.constant(expression)
 
@@ -237,7 +242,8 @@ class Prepared:
         running = self._running
         if not self._shape.safe:
             return None
-        return columnar(self._expression, Known(self._columns, running.constant, running.held_property, running.truth))
+        known = Known(self._columns, running.constant, running.root, running.held_property, running.truth)
+        return columnar(self._expression, known)
 
     @cached_property
     def _figured(self) -> Figures | None:

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from memql.assist.keywords import SAID, STAGES
+from memql.assist.keywords import FUSIONS, SAID, STAGES
 from memql.assist.properties import properties_of
-from memql.assist.reading import Reading, accepted, read
+from memql.assist.reading import Reading, accepted, named, read
 from memql.assist.sight import Known, parameter_type, seen, spelt, type_before
-from memql.catalog import Catalog
+from memql.catalog import WORDED, Catalog
 from memql.functions import AGGREGATES, FUNCTIONS, SCORES
 from memql.lexer import HARD, PAIRS, Token, pieces
 from memql.misreading import MEMQL
@@ -208,6 +208,13 @@ def _parameter_types(spot: _Spot, given: Mapping[str, str]) -> Iterator[Completi
 
 def _words(spot: _Spot, parameters: Mapping[str, str]) -> Iterator[Completion]:
     reading, before = spot.reading, spot.before
+    if (kinds := _searched(spot)) is not None:
+        yield from _worded(spot, kinds)
+        return
+    if before is not None and before.type == "FUSE":
+        for how, said in FUSIONS.items():
+            yield spot.named(how, "keyword", "", said)
+        return
     pairs = list(_pairs(spot, before)) if before is not None and before.text.upper() in _FIRST else []
     yield from pairs
     possible = accepted(reading.tokens)
@@ -234,6 +241,29 @@ def _words(spot: _Spot, parameters: Mapping[str, str]) -> Iterator[Completion]:
     for word in sorted(set(every.values()) - begun, key=_commonness):
         for phrase in _PHRASES.get(word, (word,)):
             yield spot.named(phrase, "keyword", "", SAID.get(phrase, ""))
+
+
+def _searched(spot: _Spot) -> frozenset[str] | None:
+    """The kinds of what is searched, where a property is named behind ON; none of them: any. None anywhere else."""
+    tokens = spot.reading.tokens
+    at = len(tokens) - 1
+    while at > 1 and tokens[at].type == "," and named(tokens[at - 1]):
+        at -= 2
+    if at < 1 or tokens[at].type != "ON":
+        return None
+    begin = max((n for n, token in enumerate(tokens) if token.type == "SEARCH"), default=-1)
+    if begin < 0:
+        return None
+    first = next((n for n in range(begin, at) if tokens[n].type in ("SIMILAR_TO", "MATCHES")), at)
+    return frozenset(spelt(token) for token in tokens[begin + 2 : first]) & spot.catalog.kinds.keys()
+
+
+def _worded(spot: _Spot, kinds: frozenset[str]) -> Iterator[Completion]:
+    """Properties that have words."""
+    for kind in spot.catalog.kinds.values():
+        for each in kind.properties.values() if not kinds or kind.name in kinds else ():
+            if each.type in WORDED:
+                yield spot.named(quoted(each.name), "property", each.type, each.description)
 
 
 def _pairs(spot: _Spot, first: Token) -> Iterator[Completion]:

@@ -76,6 +76,13 @@ SAID = {
     "SET": "what the new version has",
 }
 
+FUSIONS = {
+    "zsum": "a weighted sum of z-scores; what is done where nothing is said",
+    "rrf": "by rank alone: FUSE rrf {k: 60}",
+    "linear": "a weighted sum: FUSE linear {normalize: 'minmax'}, or 'zscore', or 'none'",
+}
+"""How FUSE may make one score of several."""
+
 STAGES = {
     "AST": "the query as it was read",
     "BOUND": "the query with its names found and its types",

@@ -9,7 +9,7 @@ from memql.bind.names import check_labels, kinds_of
 from memql.bind.times import bind_times, of_clause
 from memql.binding import Binding, Sight
 from memql.bound import Expression, Variable
-from memql.catalog import Kind
+from memql.catalog import WORDED, Kind
 from memql.errors import nearest
 from memql.printer import WAYS
 from memql.typecheck import a_type, check_operand
@@ -22,8 +22,6 @@ _OPTIONS = {"zsum": "", "rrf": "k", "linear": "normalize"}
 """The ways to fuse, and the option of each."""
 NORMALIZED = ("minmax", "zscore", "none")
 """How FUSE linear may bring scores to one scale."""
-_WORDED = ("string", "string[]", "any")
-"""Types of properties that have words."""
 
 
 def bind_search(binding: Binding, sight: Sight, clause: ast.Search) -> tuple[bound.Search, Sight]:
@@ -142,7 +140,7 @@ def _on(binding: Binding, way: ast.Way, variable: Variable) -> tuple[str, ...] |
 
 def _worded(kind: Kind) -> list[str]:
     """Those of its properties that are words."""
-    return [each.name for each in kind.properties.values() if each.type in _WORDED]
+    return [each.name for each in kind.properties.values() if each.type in WORDED]
 
 
 # Fusion

@@ -114,6 +114,21 @@ def test_each_condition_is_what_the_reference_says(tenant: Tenant) -> None:
     tenant.read_now(ask, ME, valid_at=None)
 
 
+def test_an_id_is_looked_up(tenant: Tenant) -> None:
+    """Of one that is there, of one that is not, of what is no id, and of an item that ids are compared with."""
+
+    def ask(reader: Reader) -> None:
+        (some,) = reader.items([7])
+        for sign in ("=", "<>"):
+            for value in (f"'{some.id}'", "'mem_nowhere'", "''", "5", "null"):
+                for written in (f"n.id {sign} {value}", f"{value} {sign} id(n)", f"NOT n.id {sign} {value}"):
+                    found, wanted = held(reader, written)
+                    assert found == wanted, written
+        assert held(reader, f"n.id = '{some.id}'") == ({7}, {7})
+
+    tenant.read_now(ask, ME, valid_at=None)
+
+
 def test_joined_conditions_are_what_the_reference_says(tenant: Tenant) -> None:
     """Each with each, by AND and by OR, and the opposites: also where one of the two must be read."""
 

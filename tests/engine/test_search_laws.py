@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.commands import DeclareProperty, DeriveInsight, EraseItem, NameEntity, Remember, ReviseItem
+from engine.commands import (
+    AddItem,
+    DeclareKind,
+    DeclareProperty,
+    DeriveInsight,
+    EraseItem,
+    NameEntity,
+    PropertyInput,
+    Remember,
+    ReviseItem,
+)
 from engine.execute import Rows
 from engine.limits import Limits
 from engine.search import question, search
@@ -367,3 +377,38 @@ def test_what_people_ask(office: Place, query: str, rows: int) -> None:
         assert len({g for *_, g in found.rows}) > 1
     elif "p95" in query:
         assert {text for _, text, _ in found.rows} >= {"the latency budget is spent", "nothing was said"}
+
+
+def test_kinds_and_labels_of_ones_own(tmp_path: Path) -> None:
+    """By the text that the kind names, by other properties, by meaning, by a label, by all but a kind, by anything."""
+    made = Place(tmp_path / "t", memories=5)
+    made.write(
+        DeclareKind(
+            name="Recipe", text="body",
+            properties=(PropertyInput(name="body", type="string"), PropertyInput(name="title", type="string"),
+                        PropertyInput(name="steps", type="string[]"), PropertyInput(name="extra", type="any"),
+                        PropertyInput(name="minutes", type="integer")),
+        )
+    )  # fmt: skip
+    made.write(DeclareKind(name="Note", properties=(PropertyInput(name="remark", type="string"),)))
+    soup = {"body": "boil the leeks", "title": "Soup", "steps": ["wash", "chop"], "extra": "served cold", "minutes": 20}
+    made.write(AddItem(kind="Recipe", properties=soup, labels=("Pinned",)))
+    made.write(AddItem(kind="Recipe", properties={"body": "stir the tea", "title": "Cold tea", "extra": 7}))
+    made.write(AddItem(kind="Note", properties={"remark": "wash the leeks"}))
+
+    def found(query: str) -> set[str]:
+        return {title for (title,) in made.ask(f"{query} RETURN coalesce(properties(x).title, properties(x).remark)")}
+
+    assert found("SEARCH x:Recipe MATCHES 'leeks soup'") == {"Soup"}
+    assert found("SEARCH x:Recipe MATCHES 'leeks tea' ON title") == {"Cold tea"}
+    assert found("SEARCH x:Recipe MATCHES 'chop cold' ON steps, extra") == {"Soup"}
+    assert found("SEARCH x:Recipe MATCHES 'cold' ON title, extra") == {"Soup", "Cold tea"}
+    assert found("SEARCH x:Recipe|Note MATCHES 'leeks wash' ON body, remark") == {"Soup", "wash the leeks"}
+    assert found("SEARCH x:Pinned MATCHES 'leeks'") == {"Soup"}
+    assert found("SEARCH x:Recipe&!Pinned MATCHES 'tea leeks'") == {"Cold tea"}
+    assert found("SEARCH x MATCHES 'wash' ON remark, steps") == {"Soup", "wash the leeks"}
+    assert found("SEARCH x:Recipe SIMILAR TO 'stir the tea' LIMIT 1") == {"Cold tea"}
+    refused = made.answer("SEARCH x:Recipe MATCHES 'tea' ON minutes RETURN x")
+    assert isinstance(refused, Refusal)
+    assert refused.problems[0].hint == "these have: body, extra, steps, title"
+    made.tenant.close()

@@ -126,6 +126,10 @@ def test_functions_with_signatures() -> None:
         ("MATCH (m) RETURN m ORDER ¦", "ORDER BY"),
         ("MATCH (m) RETURN m ORDER b¦", "ORDER BY"),
         ("SEARCH m:Memory ¦", "SIMILAR TO"),
+        ("SEARCH m:Memory ¦", "NEAR"),
+        ("SEARCH m:Memory MATCHES 'x' o¦", "ON"),
+        ("SEARCH m:Memory NEAR e wi¦", "WITHIN"),
+        ("SEARCH m:Memory MATCHES 'x' FUSE ¦", "rrf"),
         ("MATCH (m) WHERE m.text st¦", "STARTS WITH"),
         ("RETURN CASE WHEN true ¦", "THEN"),
         ("opt¦", "OPTIONAL MATCH"),
@@ -138,6 +142,14 @@ def test_keywords_that_the_grammar_takes(written: str, first: str) -> None:
     assert first in [each.text for each in found][:8]
     if "ORDER" in written:
         assert written[found[0].start : found[0].end] in ("ORDER ", "ORDER b")
+
+
+def test_properties_whose_words_are_searched() -> None:
+    """Of the kinds that are searched, those that are texts; behind a comma as well."""
+    assert texts("SEARCH g:Goal MATCHES $q ON ¦") == ["title", "description", "status", "external_key"]
+    assert texts("SEARCH g:Goal MATCHES $q ON title, de¦") == ["description"]
+    assert texts("SEARCH x:Memory|Entity MATCHES 'a' ON ca¦") == ["category"]
+    assert "importance" not in texts("SEARCH x MATCHES 'a' ON ¦")
 
 
 def test_parameters() -> None:
