@@ -241,8 +241,9 @@ class MeetEntity(Command):
 
 
 class Curate(Command):
-    """What a statement of MemQL writes: steps in their order, each of which sees what those before it did. All of them
-    happen, or nothing. An id `@n` stands for what the step of that number, from 0 on, made or met.
+    """What a statement of MemQL writes: steps in their order, each of which sees what those before it did; only an item
+    is ended last. All of them happen, or nothing. An id `@n` stands for what the step of that number, from 0
+    on, made or met.
 
     The same statement with the same `parameters`, as text, is the same request, whatever it reads. It was decided on
     what was read at the position `read_at`, when `last_dense` was the last version: if one of those in `read` has

@@ -177,6 +177,12 @@ class Tenant:
         except UNREADABLE as error:
             return self._damaged(error)
 
+    def record(self, position: int) -> Record | None:
+        """The record at that position, where it can be read."""
+        sealed = self.journal.read(position - 1, 1) if position else ()
+        record = unseal(sealed[0]) if sealed else None
+        return record if isinstance(record, Record) else None
+
     def write_all(self, commands: Sequence[tuple[Command, str | None]], by: Principal) -> list[Receipt | Refusal]:
         """The receipts or refusals of several commands with their keys, decided in this order and committed together.
         Each brings its embedding, if it is to have one. Blocks the calling thread."""

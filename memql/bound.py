@@ -5,13 +5,16 @@ expression written twice is the same.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, Union
 
 from memql import ast
 from memql.ast import NOWHERE, Direction
 from memql.errors import Problem, Span
 from memql.types import Type
 from memql.values import Value
+
+if TYPE_CHECKING:
+    from memql.verbs import Curate
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +378,7 @@ class Apply:
     columns: tuple[Variable, ...]
 
 
-Clause: TypeAlias = Match | Unwind | Search | Project | Apply
+Clause: TypeAlias = Union[Match, Unwind, Search, Project, Apply, "Curate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,6 +407,7 @@ class Query:
     parameters: tuple[Asked, ...]
     warnings: tuple[Problem, ...]
     times: tuple[Time, ...] = ()
+    writes: bool = False
 
 
 def local(variable: Variable, span: Span = NOWHERE) -> Local:

@@ -39,6 +39,10 @@ class Compiled:
         return self.query.parameters
 
     @property
+    def writes(self) -> bool:
+        return self.query.writes
+
+    @property
     def warnings(self) -> tuple[Problem, ...]:
         return self.query.warnings
 

@@ -17,6 +17,7 @@ from memql.footprint import footprint
 from memql.plan import Operator
 from memql.printer import WAYS, printed
 from memql.spelling import member, selector_text
+from memql.verbs import Step
 from memql.waking import wakes
 
 Costs = Mapping[int, tuple[int, float]]
@@ -256,6 +257,8 @@ def described(operator: Operator) -> tuple[str, str]:
             return "Page", ", ".join(parts)
         case plan.TimeScope(time=time):
             return "TimeScope", time_text(time)
+        case plan.Curate(steps=steps):
+            return "Curate", ", ".join(map(_step, steps))
         case plan.Argument(variables=variables):
             return "Row", ", ".join(label(each) for each in variables)
     return type(operator).__name__, ""
@@ -334,6 +337,22 @@ def time_text(time: bound.Time) -> str:
 
 def _at(operator: plan.Scan | plan.Expand | plan.Repeat | plan.Search) -> str:
     return f" {time_text(operator.time)}" if operator.time is not None else ""
+
+
+def _step(step: Step) -> str:
+    """A step in a few words: what it does, to or with what, and what it sets."""
+    named = f"{label(step.subject)}{f':{step.kind}' if step.kind else ''}{''.join(f':{each}' for each in step.labels)}"
+    does = f"{step.does} ({named})" if step.does in ("remember", "meet") else f"{step.does} {label(step.subject)}"
+    if step.ends:
+        source, target = map(label, step.ends)
+        does = f"link ({source})-[{named if step.subject.name else f':{step.kind}'}]->({target})"
+    does += f" with {label(step.other)}" if step.other else ""
+    if step.values:
+        does += f" {{{', '.join(f'{name}: {shown(value)}' for name, value in step.values)}}}"
+    does += f" from {', '.join(map(shown, step.sources))}" if step.sources else ""
+    for word, each in (("because", step.because), ("valid", step.valid_from), ("to", step.valid_to)):
+        does += f" {word} {shown(each)}" if each is not None else ""
+    return does
 
 
 def _item(variable: Variable, expression: Expression) -> str:

@@ -13,6 +13,7 @@ from memql.bound import Expression, Variable
 from memql.catalog import LASTING
 from memql.plan import Operator
 from memql.types import BOOLEAN
+from memql.verbs import Curate
 
 _FLIPPED: dict[Direction, Direction] = {"out": "in", "in": "out", "any": "any"}
 
@@ -34,6 +35,8 @@ def _united(parts: tuple[bound.Part, ...], alls: tuple[bool, ...], row: Operator
 
 
 def _part(part: bound.Part, row: Operator) -> Operator:
+    if isinstance(part.clauses[-1], Curate):
+        return _clauses(part.clauses, row)  # Its columns are counts, made when all is done.
     # Scores that are carried along are no columns.
     return _narrowed(_clauses(part.clauses, row), part.columns)
 
@@ -55,7 +58,22 @@ def _clauses(clauses: tuple[bound.Clause, ...], row: Operator) -> Operator:
                 inner = _united(clause.parts, clause.alls, plan.Argument(clause.takes))
                 given = tuple(zip(clause.columns, map(bound.local, clause.parts[0].columns), strict=True))
                 made = plan.Apply(made, plan.Project(inner, given), clause.columns)
+            case Curate():
+                made = _curate(made, clause)
     return made
+
+
+def _curate(source: Operator, clause: Curate) -> Operator:
+    made, steps = source, []
+
+    def by(expression: Expression) -> Expression:
+        nonlocal made
+        made, plain = _asked(made, expression)
+        return plain
+
+    for step in clause.steps:
+        steps.append(step.rewritten(by))
+    return plan.Curate(made, tuple(steps))
 
 
 # Patterns

@@ -13,6 +13,7 @@ from memql.ast import Direction, Selector
 from memql.bound import Aggregated, Expression, Fusion, Group, Hop, PathOf, Sort, Typed, Variable, Way
 from memql.errors import Span
 from memql.types import Type
+from memql.verbs import Step
 
 Time: TypeAlias = bound.Time
 """When an operator reads. None: as the whole query does."""
@@ -245,6 +246,15 @@ class Union(Operator):
 
 
 @dataclass(frozen=True, slots=True)
+class Curate(Operator):
+    """All rows, after these steps were done for each; what a step makes is bound. The one operator that writes: what
+    is beneath it is read before, what is above it after."""
+
+    source: Operator
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TimeScope(Operator):
     """What was known then, and true then: the scope of every operator beneath that has no time of its own."""
 
@@ -302,6 +312,8 @@ def _expressions(value: Any) -> Iterator[Expression]:
         yield from _expressions(value.option)
     elif isinstance(value, Time):
         yield from (each for each in (value.as_of, value.valid_at, value.during, value.until) if each is not None)
+    elif isinstance(value, Step):
+        yield from value.expressions()
 
 
 def uses(operator: Operator) -> frozenset[Variable]:
@@ -381,6 +393,8 @@ def binds(operator: Operator) -> frozenset[Variable]:
             return frozenset(variable for variable, _ in (*keys, *aggregates))
         case Union(columns=columns):
             return frozenset(columns)
+        case Curate(source=source, steps=steps):
+            return binds(source) | {step.subject for step in steps if step.makes}
         case Unit():
             return frozenset()
     return binds(operator.source)  # type: ignore[attr-defined]

@@ -89,9 +89,13 @@ def answer(tavern: Tavern, form: str, query: str, by: Principal) -> str:
                 made = each(made)
                 if each.__name__ == rule:
                     return plan_text(made)
+        case ["preview"]:
+            query = f"EXPLAIN {query}"
     found = run(tavern.tenant, query, tavern.parameters, by)
     if isinstance(found, Refusal):
         return problems(found, query)
+    if form == "preview":
+        return found.plan_text.partition("\n\n")[2]
     return table(tavern, found) if form in ("rows", "error") else "\n".join(found.notices)
 
 

@@ -1,9 +1,18 @@
-"""Statements of MemQL: steps that are decided one after the other, and happen together or not at all."""
+"""Statements of MemQL: steps that are decided one after the other, and happen at one moment or not at all."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from engine.commands import Command, Curate, MeetEntity, NameEntity, Principal, ReviseItem
+from engine.commands import (
+    Command,
+    Curate,
+    MeetEntity,
+    NameEntity,
+    Principal,
+    RetireItem,
+    ReviseItem,
+    SupersedeItem,
+)
 from engine.decide import items
 from engine.decide.staged import Staged
 from engine.decide.view import Decision, ItemState, View
@@ -14,6 +23,7 @@ from memql.values import Value
 Decide = Callable[[View, Command, Principal], Decision | Refusal]
 
 _AS_IT_IS = "NOTHING_TO_CHANGE"
+_ENDING = (SupersedeItem, RetireItem)
 
 
 def curate(view: View, command: Curate, by: Principal, decide: Decide) -> Decision | Refusal:
@@ -25,7 +35,8 @@ def curate(view: View, command: Curate, by: Principal, decide: Decide) -> Decisi
             message = f"`{id_}` was changed while the statement ran; nothing was written"
             return conflict("CHANGED", message, "", "run it again: it will read what is so now")
     staged = Staged(view)
-    for number, step in enumerate(command.steps):
+    # All of it happens at one moment: an item is ended when the rest is done, so that it can still be joined.
+    for number, step in sorted(enumerate(command.steps), key=lambda each: isinstance(each[1], _ENDING)):
         if isinstance(step, MeetEntity):
             decision = _met(staged, step, command.last_dense, by)
         else:
@@ -35,11 +46,10 @@ def curate(view: View, command: Curate, by: Principal, decide: Decide) -> Decisi
                 return _at(decision, number)
             assert isinstance(getattr(step, "id", None), str), "what has nothing to change has an id"
             decision = Decision((), (staged.named(step.id),))  # type: ignore[attr-defined]
-        staged.take(decision)
-    if not staged.events:
-        return Decision((), tuple(staged.ids))
+        staged.take(number, decision)
+    ids = tuple(staged.ids[number] for number in range(len(command.steps)))
     said = Curated(command.read_at, command.statement)
-    return Decision((said, *staged.events), tuple(staged.ids))
+    return Decision((said, *staged.events) if staged.events else (), ids)
 
 
 def _changed(view: View, id_: str, since: int) -> bool:

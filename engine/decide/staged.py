@@ -18,16 +18,16 @@ class Staged:
         self.at, self.catalog, self.limits = view.at, view.catalog, view.limits
         self.next_dense, self.next_row = view.next_dense, view.next_row
         self.events: list[Event] = []
-        self.ids: list[str] = []
-        """What each step made or met."""
+        self.ids: dict[int, str] = {}
+        """What each step made, met or changed."""
         self._items: dict[int, ItemState] = {}
         self._roots: dict[str, int] = {}
         self._relations: dict[str, RelationState] = {}
         self._vectors: dict[int, Vector | None] = {}
         self._keys: dict[tuple[str, str], int] = {}
 
-    def take(self, decision: Decision) -> None:
-        """Adds what a step led to."""
+    def take(self, step: int, decision: Decision) -> None:
+        """Adds what the step of that number led to."""
         for event in decision.events:
             match event:
                 case ItemRecorded():
@@ -42,7 +42,7 @@ class Staged:
                     assert before is not None, "what is retired was there"
                     self._relations[event.id] = replace(before, died=_NOW, retired_at=self.at)
         self.events += decision.events
-        self.ids += decision.ids[:1]
+        self.ids[step] = decision.ids[0]
 
     def _record(self, event: ItemRecorded) -> None:
         state = ItemState(
@@ -66,8 +66,7 @@ class Staged:
     def named(self, id_: str) -> str:
         """The id that is meant."""
         number = id_[1:]
-        known = id_.startswith("@") and number.isdecimal() and int(number) < len(self.ids)
-        return self.ids[int(number)] if known else id_
+        return self.ids.get(int(number), id_) if id_.startswith("@") and number.isdecimal() else id_
 
     # The view
 

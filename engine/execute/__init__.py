@@ -5,6 +5,7 @@ scope: tenant, visibility, time and position hold for nodes, relations, counts a
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -12,23 +13,25 @@ import numpy as np
 from engine.clock import Clock
 from engine.columns import Mask, Numbers
 from engine.commands import Principal
-from engine.execute.answer import Column, PathState, Rows, handed_out, json_row, json_rows, nodes_in
+from engine.execute import curation
+from engine.execute.answer import Column, PathState, Rows, json_row, json_rows, nodes_in
 from engine.execute.batch import Batch, Nodes, denses
 from engine.execute.columnar import COLUMNAR
 from engine.execute.compilations import Compilations
 from engine.execute.operators import batches
+from engine.execute.outcomes import ended, rows_of
 from engine.execute.parameters import given
-from engine.execute.rows import too_many_rows
 from engine.execute.running import Running
 from engine.execute.scan import FIRST, MOST
 from engine.execute.seen import Seen, Stopped
 from engine.execute.times import Moments, moments, reader_at
 from engine.reader import Reader
+from engine.records import Receipt
 from memql import plan
 from memql.bind import Condition
 from memql.bound import Expression
 from memql.catalog import Catalog
-from memql.compiled import Compiled, too_deep
+from memql.compiled import Compiled
 from memql.errors import Reason, Refusal
 from memql.evaluate import Evaluator, Failed
 from memql.explain import PlanNode, explained, plan_tree
@@ -73,9 +76,14 @@ def run(
     *,
     at_least: int = 0,
     consolidated: bool = False,
+    key: str | None = None,
 ) -> Rows | Refusal:
-    """The answer to a query in that tenant, as that principal sees it. Blocks the calling thread."""
-    return run_for(tenant, text, params, by, lambda _, rows: rows, at_least=at_least, consolidated=consolidated)
+    """The answer to a query in that tenant, as that principal sees it, or to a statement that writes: once under one
+    `key`. Blocks the calling thread."""
+    return run_for(
+        tenant, text, params, by, lambda _, rows: rows,
+        at_least=at_least, consolidated=consolidated, writes=True, key=key,
+    )  # fmt: skip
 
 
 def run_for(
@@ -88,12 +96,19 @@ def run_for(
     at_least: int = 0,
     consolidated: bool = False,
     then: tuple[int, int] | None = None,
+    writes: bool = False,
+    key: str | None = None,
 ) -> T | Refusal:
     """What `gather` makes of the answer while its reader is at hand; `then` is the position and the time in
-    microseconds at which it was asked, where that is not now. Blocks the calling thread."""
+    microseconds at which it was asked, where that is not now. Only where it `writes` may it be a statement that does:
+    once under one `key`. Blocks the calling thread."""
     compiled = compiled_for(text, tenant.catalog)
     if isinstance(compiled, Refusal):
         return compiled
+    if compiled.writes:
+        if not writes and compiled.statement.prefix != "explain":
+            return curation.only_reads(compiled)
+        return _curated(tenant, compiled, params, by, gather, key, at_least, consolidated)
     now = then[1] if then else tenant.clock.now()
     wanted = _position_asked(tenant, compiled, params, now)
     if isinstance(wanted, Refusal):
@@ -105,8 +120,7 @@ def run_for(
         own = _at_its_time(reader, compiled, params, asked_at)
         if isinstance(own, Refusal):
             return own
-        rows = execute(own, compiled, params, now=asked_at, clock=tenant.clock)
-        return rows if isinstance(rows, Refusal) else gather(own, rows)
+        return _gathered(gather, own, execute(own, compiled, params, now=asked_at, clock=tenant.clock))
 
     return tenant.read_now(
         ask,
@@ -152,6 +166,54 @@ def _moments(
         return Refusal(Reason.INVALID, (wrong.problem,))
 
 
+def _curated(
+    tenant: "Tenant", compiled: Compiled, params: Mapping[str, Any], by: Principal,
+    gather: Callable[[Reader, Rows], T], key: str | None, at_least: int, consolidated: bool,
+) -> T | Refusal:  # fmt: skip
+    """A statement that writes: what it reads is drafted, written as one command, and read as it has become."""
+    parameters = given(compiled.parameters, params)
+    if isinstance(parameters, Refusal):
+        return parameters
+    asked = curation.asked_for(compiled, parameters)
+    statement = curation.Statement(compiled, parameters, by, tenant.clock, tenant.considered, asked, {})
+    read = partial(tenant.read_now, by=by, needs=compiled.needs)
+    if compiled.statement.prefix == "explain":
+        return read(
+            lambda reader: _gathered(gather, reader, curation.preview(statement, reader)),
+            at_least=at_least, consolidated=consolidated,
+        )  # fmt: skip
+    before = tenant.before(asked, by, key) if key is not None else None
+    if isinstance(before, Refusal):
+        return before
+    wanted = _position_asked(tenant, compiled, params, tenant.clock.now())
+    if isinstance(wanted, Refusal):
+        return wanted
+    as_of, valid_at = curation.as_then(before) if before else (None, None)
+    made = read(
+        lambda reader: curation.draft(statement, reader), at_least=max(at_least, wanted), as_of=as_of,
+        valid_at="now" if valid_at is None else valid_at, consolidated=consolidated,
+    )  # fmt: skip
+    if isinstance(made, Refusal):
+        return made
+    receipt: Receipt | Refusal | None
+    if before:
+        receipt = Receipt(before.position, before.at, before.ids, repeated=True)
+    else:
+        receipt = curation.written(statement, made, lambda command: tenant.write_now(command, by, key))
+    if isinstance(receipt, Refusal):
+        return receipt
+    position = receipt.position if receipt else made.position
+    record = tenant.record(position)
+    return read(
+        lambda reader: _gathered(gather, reader, curation.answer(statement, reader, made, receipt, record)),
+        at_least=position, as_of=position,
+    )  # fmt: skip
+
+
+def _gathered(gather: Callable[[Reader, Rows], T], reader: Reader, rows: Rows | Refusal) -> T | Refusal:
+    return rows if isinstance(rows, Refusal) else gather(reader, rows)
+
+
 def execute(
     reader: Reader,
     compiled: Compiled,
@@ -182,19 +244,9 @@ def execute(
     seen = Seen(reader, min(now, FOREVER - 1), clock.entropy if clock else None, past=past)
     running = Running(reader, seen, parameters, clock.monotonic if clock and prefix == "profile" else None)
     running.needed, running.known = compiled.needed, compiled.known
-    rows: list[tuple[Any, ...]] = []
-    try:
-        for batch in batches(running, compiled.plan):
-            found = [batch.columns[variable].datums(seen) for variable in compiled.columns]
-            if len(rows) + batch.size > reader.limits.query_rows:
-                raise too_many_rows(reader.limits.query_rows)
-            rows += [tuple(map(handed_out, row)) for row in zip(*found, strict=True)]
-    except Stopped as stopped:
-        return stopped.refusal
-    except Failed as wrong:
-        return Refusal(Reason.INVALID, (wrong.problem,))
-    except RecursionError:
-        return too_deep()
+    rows = ended(lambda: rows_of(running, compiled.plan, compiled.columns))
+    if isinstance(rows, Refusal):
+        return rows
     text = ""
     profile: PlanNode | None = None
     if prefix == "profile":

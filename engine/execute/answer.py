@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.decide.view import ItemState, RelationState
+from engine.execute.changes import Change
 from engine.reader import Reader
+from engine.records import Receipt
 from memql.explain import PlanNode
 from memql.values import plain
 from memql.world import Datum, Node, Path, Relation
@@ -40,6 +42,10 @@ class Rows:
     plan_text: str = ""
     plan: PlanNode | None = None
     at: int = 0
+    receipt: Receipt | None = None
+    """Of a statement that writes; None where it wrote nothing."""
+    changes: tuple[Change, ...] = ()
+    """The first changes of a statement that was only previewed."""
 
 
 def handed_out(datum: Datum) -> Any:

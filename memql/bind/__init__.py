@@ -31,13 +31,31 @@ def bind(statement: ast.Statement, catalog: Catalog, text: str) -> bound.Query |
     parts = bind_parts(binding, written, Sight(), nested=False)
     if statement.live:
         check_live(binding, written, parts)
+    writes = _check_writing(binding, statement)
     if not binding.problems:
         refuse_foreign(binding)
     if binding.problems:
         return Refusal(Reason.INVALID, tuple(sorted(binding.problems, key=_place)))
     return bound.Query(
-        parts, written.alls, binding.own, binding.asked(), tuple(binding.warnings), tuple(binding.times),
+        parts, written.alls, binding.own, binding.asked(), tuple(binding.warnings), tuple(binding.times), writes,
     )  # fmt: skip
+
+
+def _check_writing(binding: Binding, statement: ast.Statement) -> bool:
+    """Whether it writes; and where it does, that it is one query about now, asked once."""
+    written = statement.query
+    verbs = [clause for part in written.parts for clause in part.clauses if isinstance(clause, ast.VERBS)]
+    if not verbs:
+        return False
+    if len(written.parts) > 1:
+        hint = "write what the parts have in common as one query, or run two statements"
+        binding.problem("Q312", "the parts of a UNION only read", verbs[0].span, hint)
+    if written.times is not None:
+        hint = "leave the time out, or write it behind the one MATCH that is to read what was"
+        binding.problem("Q312", "a statement that writes is about now", written.times.span, hint)
+    if statement.live:
+        binding.problem("Q312", "a LIVE query only reads", verbs[0].span, "leave LIVE out: a statement writes once")
+    return True
 
 
 PLAN_STEPS = 250

@@ -1,9 +1,11 @@
 """Clauses one after the other, and queries inside of queries: what each binds, and what it takes from around it."""
 
 from dataclasses import fields, is_dataclass
+from itertools import takewhile
 from typing import Any
 
 from memql import ast, bound, walking
+from memql.bind.curation import bind_verbs
 from memql.bind.expressions import BINDERS, bind_expression
 from memql.bind.foreign import bind_foreign
 from memql.bind.patterns import bind_pattern, connected
@@ -15,6 +17,7 @@ from memql.bound import Expression, Variable
 from memql.errors import Span
 from memql.typecheck import as_list, check_operand
 from memql.types import ANY, BOOLEAN, INTEGER, Type, list_of
+from memql.verbs import COUNTED, SUMMARY
 
 
 def bind_parts(
@@ -64,11 +67,28 @@ def _part(binding: Binding, part: ast.Part, sight: Sight, returns: bool, nested:
                 return bound.Part(tuple(clauses), columns)
             case _ if isinstance(clause, ast.FOREIGN):
                 sight = bind_foreign(binding, sight, clause)
-            case _:
-                binding.problem("Q501", "verbs are not supported", clause.span, "use a mutation")
+            case _ if isinstance(clause, ast.VERBS):
+                if place and isinstance(part.clauses[place - 1], ast.VERBS):
+                    continue  # It was bound with the one before it.
+                verbs = _verbs(binding, part.clauses[place:])
+                curate, sight = bind_verbs(binding, sight, verbs)
+                clauses.append(curate)
+                columns = tuple(binding.variable(name, COUNTED) for name in SUMMARY)
     if returns and not isinstance(part.clauses[-1], ast.Return | ast.Verb | ast.Foreign):
         binding.problem("Q006", "the query returns nothing", part.clauses[-1].span, "end it with RETURN …")
     return bound.Part(tuple(clauses), columns)
+
+
+def _verbs(binding: Binding, clauses: tuple[ast.Clause, ...]) -> list[ast.Verb]:
+    """The verbs that follow each other there. Behind them nothing stands but RETURN."""
+    verbs = [
+        each for each in takewhile(lambda each: isinstance(each, ast.VERBS), clauses) if isinstance(each, ast.VERBS)
+    ]
+    for other in clauses[len(verbs) : len(verbs) + 1]:
+        if not isinstance(other, (ast.Return, *ast.FOREIGN)):
+            hint = "read first, then write; RETURN tells what became of it"
+            binding.problem("Q312", "behind a verb only verbs and RETURN may stand", other.span, hint)
+    return verbs
 
 
 def _match(binding: Binding, sight: Sight, clause: ast.Match) -> tuple[bound.Match, Sight]:

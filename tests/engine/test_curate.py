@@ -140,6 +140,19 @@ def test_an_entity_is_met_by_its_name(ledger: Ledger) -> None:
     assert ledger.write(cy).ids != (private,)
 
 
+def test_what_ends_is_ended_last(ledger: Ledger) -> None:
+    """So that a statement can join what it supersedes, whatever the order of its verbs."""
+    old, new = (ledger.write(Remember(text=text)).ids[0] for text in ("tea", "coffee"))
+    ending, joining = SupersedeItem(id=old, by=new), Relate(source=new, kind="SUPPORTS", target=old)
+    receipt = ledger.write(statement(ledger, ending, joining))
+    item = ledger.index.item(old)
+    assert item is not None
+    assert item.retired
+    assert receipt.ids[0] == old
+    assert receipt.ids[1].startswith("rel_")
+    assert ledger.refused(joining) == [("RETIRED", "target")]
+
+
 def test_others_are_not_to_be_changed(ledger: Ledger) -> None:
     """The commands' own checks hold for each step: what is not seen is not found."""
     hidden = ledger.write(Remember(text="secret"), by=OTHER).ids[0]
