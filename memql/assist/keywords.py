@@ -87,6 +87,5 @@ STAGES = {
     "AST": "the query as it was read",
     "BOUND": "the query with its names found and its types",
     "PLAN": "the steps that answer it",
-    "LIVE": "the steps, and what of the data wakes it",
 }
 """What EXPLAIN can show besides."""
