@@ -59,9 +59,7 @@ def list_of(member: Type) -> Type:
 
 def declared(written: str) -> Type:
     """The type that a property or a parameter was declared with."""
-    if written.endswith("[]"):
-        return list_of(Type(written[:-2]))
-    return Type(written)
+    return list_of(declared(written[:-2])) if written.endswith("[]") else Type(written)
 
 
 def fits(given: Type, wanted: str) -> bool:

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeAlias
 
 from memql.temporal import TYPES as TEMPORAL
-from memql.temporal import DateTime, Held, at, held, ours, recalled, type_name
+from memql.temporal import DateTime, Held, Untimely, at, held, ours, recalled, type_name
 
 Value: TypeAlias = "bool | int | float | str | Held | list[Value] | dict[str, Value] | None"
 
@@ -21,6 +21,9 @@ FOREVER = 2**62
 INT64 = range(-(2**63), 2**63)
 SCALARS = ("boolean", "integer", "float", "string", "date", "datetime")
 TYPES = (*SCALARS, *(f"{scalar}[]" for scalar in SCALARS), "map", "any")
+_UNSTORED = ("time", "localtime", "localdatetime", "duration")
+ASKED = (*SCALARS, *_UNSTORED, "map", "any")
+"""Types that a parameter can be of, or the members of one that is a list."""
 MAX_NESTING = 32
 """Depth of lists and maps in one value: far beyond what people write, well inside Python's stack."""
 
@@ -122,6 +125,13 @@ def _conform_scalar(value: object, of: str) -> "Value | Misfit":
                 return date.fromisoformat(value)
             except ValueError:
                 return Misfit(f"`{value[:40]}` is no ISO 8601 date, such as 2026-03-14")
+        case _, str() if of in _UNSTORED:
+            try:
+                return held(recalled(of, value))
+            except Untimely as wrong:
+                return Misfit(", ".join(filter(None, (wrong.message, wrong.hint))))
+        case _ if of in _UNSTORED and type(value) in TEMPORAL and type_name(value) == of:  # type: ignore[arg-type]
+            return held(ours(value))  # type: ignore[arg-type]
     return _not_a(value, of)
 
 

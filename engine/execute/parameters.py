@@ -9,7 +9,7 @@ from memql.errors import Problem, Reason, Refusal, nearest
 from memql.functions.function import shown
 from memql.temporal import DateTime, LocalDateTime
 from memql.types import Type
-from memql.values import FOREVER, Misfit, Value, conform, micros, read_instant
+from memql.values import ASKED, FOREVER, Misfit, Value, conform, micros, read_instant
 
 
 def given(asked: Sequence[Asked], handed: Mapping[str, Any]) -> dict[str, Value] | Refusal:
@@ -38,8 +38,8 @@ def given(asked: Sequence[Asked], handed: Mapping[str, Any]) -> dict[str, Value]
 
 def _written(of: Type) -> str:
     if of.name == "list":
-        return f"{of.member.name}[]" if of.member and of.member.name != "any" else "any"
-    return of.name if of.name in ("boolean", "integer", "float", "string", "date", "datetime", "map") else "any"
+        return f"{_written(of.member)}[]" if of.member and of.member.name != "any" else "any"
+    return of.name if of.name in ASKED else "any"
 
 
 def moment(value: Value) -> int | None:

@@ -17,7 +17,7 @@ from memql.functions import AGGREGATES, FUNCTIONS, SCORES
 from memql.lexer import HARD, PAIRS, Token, pieces
 from memql.misreading import MEMQL
 from memql.types import Type
-from memql.values import SCALARS
+from memql.values import ASKED
 
 Sort: TypeAlias = Literal["keyword", "label", "relation", "property", "function", "variable", "parameter", "type"]
 
@@ -199,7 +199,7 @@ def _parameters(spot: _Spot, given: Mapping[str, str]) -> Iterator[Completion]:
 
 
 def _parameter_types(spot: _Spot, given: Mapping[str, str]) -> Iterator[Completion]:
-    for name in ("str", "int", "bool", "vector", *SCALARS, "map"):
+    for name in ("str", "int", "bool", "vector", *ASKED):
         yield spot.named(name, "type")
 
 

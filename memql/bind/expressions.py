@@ -13,7 +13,7 @@ from memql.errors import Span, nearest
 from memql.functions import AGGREGATES, FUNCTIONS, OPERATORS, SCORES, Function
 from memql.typecheck import a_type, as_list, check_call, check_condition, check_operand, comparable, truth
 from memql.types import ANY, BOOLEAN, DATE, DATETIME, FLOAT, INTEGER, MAP, NULL, STRING, common, declared, list_of
-from memql.values import INT64, TYPES, Misfit, instant, read_instant
+from memql.values import ASKED, INT64, Misfit, instant, read_instant
 
 Bind = Callable[[Binding, Sight, Any], Expression]
 SCORE_PARTS = {
@@ -81,8 +81,8 @@ def _time(binding: Binding, sight: Sight, written: ast.TimeLiteral) -> Expressio
 def _parameter(binding: Binding, sight: Sight, written: ast.Parameter) -> Expression:
     scalar, listed = written.type.removesuffix("[]"), written.type.endswith("[]")
     named = _PARAMETER_TYPES.get(scalar, scalar) + ("[]" if listed else "")
-    if written.type and named not in TYPES:
-        known = ("str", "int", "bool", "vector", *(each for each in TYPES if not each.endswith("[]")))
+    if written.type and named.replace("[]", "") not in ASKED:
+        known = ("str", "int", "bool", "vector", *ASKED)
         hint = nearest(scalar, known) or f"one of {', '.join(known)}, or such a one and []"
         binding.problem("Q105", f"unknown type `{written.type}`", written.span, hint)
         named = "any"
