@@ -25,12 +25,13 @@ _GROUPS = {
 @dataclass(frozen=True, slots=True)
 class Type:
     """`member` is that of a list's members. `kinds`: of a node or a relation, which it can be of; None: of any. `past`:
-    it is as it was AS OF a time, when what is not versioned cannot be told."""
+    it is as it was AS OF a time, when what is not versioned cannot be told. `fields`: what a map has, where known."""
 
     name: Name
     nullable: bool = True
     member: "Type | None" = None
     kinds: frozenset[str] | None = None
+    fields: "tuple[tuple[str, Type], ...] | None" = None
     past: bool = False
 
     def __str__(self) -> str:
@@ -85,6 +86,9 @@ def common(types: Iterable[Type]) -> Type:
     for each in known:
         kinds = None if kinds is None or each.kinds is None else kinds | each.kinds
     past = any(each.past for each in known)
+    if names == {"map"}:
+        alike = all(each.fields == known[0].fields for each in known)
+        return Type("map", nullable, fields=known[0].fields if alike else None)
     return Type(known[0].name, nullable, kinds=kinds if known[0].name in _GROUPS["entity"] else None, past=past)
 
 

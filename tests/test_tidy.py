@@ -47,6 +47,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         "rules",
         "evaluate",
         "compiled",
+        "inference",
+        "describe",
         "expressed",
         "explain",
         "assist",

@@ -1,7 +1,7 @@
 """Functions of nodes, relations and paths, and of what is known about them."""
 
 from memql.functions.function import Function, mistyped
-from memql.types import NODE, RELATION, STRING, list_of
+from memql.types import DATETIME, INTEGER, NODE, RELATION, STRING, Type, list_of
 from memql.world import Datum, Node, Path, Relation, World, moment
 
 
@@ -38,11 +38,16 @@ def _provenance(world: World, value: Datum) -> dict[str, Datum]:
     }
 
 
+_PROVENANCE = Type("map", fields=(
+    ("sources", list_of(STRING.present()).present()), ("external_keys", list_of(STRING).present()),
+    ("version", INTEGER.present()), ("owner", STRING.present()), ("recorded_at", DATETIME.present()),
+))  # fmt: skip
+
 FUNCTIONS = (
     Function("id", ("entity",), "string", "its id", lambda value: entity("id", value).id),
     Function("elementId", ("entity",), "string", "its id", lambda value: entity("elementId", value).id),
     Function("kind", ("entity",), "string", "what it is", lambda value: entity("kind", value).kind),
-    Function("labels", ("node",), lambda given: list_of(STRING), "its kind, and its further labels",
+    Function("labels", ("node",), lambda given: list_of(STRING.present()), "its kind, and its further labels",
              lambda value: [_node("labels", value).kind, *value.labels]),
     Function("type", ("relation",), "string", "the kind of the relation", lambda value: _relation("type", value).kind),
     Function("properties", ("map|entity",), "map", "its properties as a map", _properties),
@@ -50,11 +55,12 @@ FUNCTIONS = (
              lambda world, value: world.ends(_relation("startNode", value))[0], asks=True),
     Function("endNode", ("relation",), lambda given: NODE, "what the relation leads to",
              lambda world, value: world.ends(_relation("endNode", value))[1], asks=True),
-    Function("nodes", ("path",), lambda given: list_of(NODE), "the nodes of a path",
+    Function("nodes", ("path",), lambda given: list_of(NODE.present()), "the nodes of a path",
              lambda value: list(_path("nodes", value).nodes)),
-    Function("relationships", ("path",), lambda given: list_of(RELATION), "the relations of a path",
+    Function("relationships", ("path",), lambda given: list_of(RELATION.present()), "the relations of a path",
              lambda value: list(_path("relationships", value).relations)),
-    Function("provenance", ("node",), "map", "the events it came from, who wrote it and when", _provenance, asks=True),
+    Function("provenance", ("node",), lambda given: _PROVENANCE,
+             "the events it came from, who wrote it and when", _provenance, asks=True),
     Function("similarity", ("node", "node"), "float", "how near the meanings of two nodes are, from -1 to 1",
              lambda world, one, other: world.similarity(_node("similarity", one), _node("similarity", other)),
              asks=True),

@@ -88,10 +88,10 @@ FUNCTIONS = (
     Function("head", ("list",), member, "the first member", lambda each: next(iter(_list("head", each)), None)),
     Function("last", ("list",), member, "the last member", lambda each: next(iter(_list("last", each)[::-1]), None)),
     Function("tail", ("list",), first, "all members but the first", lambda each: _list("tail", each)[1:]),
-    Function("range", ("integer", "integer", "integer"), lambda given: list_of(INTEGER),
+    Function("range", ("integer", "integer", "integer"), lambda given: list_of(INTEGER.present()),
              "the numbers from the first to the second, both included, by steps of the third", _range, optional=1),
     Function("coalesce", ("any",), _common, "the first value that is not null", _coalesce, repeats=True, nulls=True),
-    Function("keys", ("map|entity",), lambda given: list_of(STRING), "the names of its properties", _keys),
+    Function("keys", ("map|entity",), lambda given: list_of(STRING.present()), "the names of its properties", _keys),
     Function("isEmpty", ("list|string|map",), "boolean", "whether nothing is in it", _empty),
     Function("exists", ("any",), "boolean", "whether there is a value", lambda value: value is not None, nulls=True),
 )  # fmt: skip
