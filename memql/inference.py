@@ -18,7 +18,7 @@ from memql.types import ANY, FLOAT, NULL, Type, common, list_of
 from memql.values import SCALARS
 
 MAY_MISS = frozenset(
-    """tointeger tofloat toboolean head last startnode endnode similarity valid_to retired_at
+    """tointeger tofloat toboolean head last startnode endnode similarity valid_to retired_at tx_to changed_by
     starts_with ends_with contains =~""".split()
 )
 """Functions that may give null though no argument is null. Those of texts only where an argument may be no text."""
