@@ -107,7 +107,7 @@ def _weight(running: Running, expression: Expression | None) -> float:
         return 1.0
     value = running.constant(expression)
     if not _is_number(value) or not 0 <= value < math.inf:
-        hint = "0 leaves a way out; what is unwanted is kept out by WHERE"
+        hint = "a way of weight 0 is told of the hits, and finds none; what is unwanted is kept out by WHERE"
         raise _stopped(expression, f"WEIGHT takes a finite number that is not negative, not {shown(value)}", hint)
     return float(value)
 
@@ -116,6 +116,8 @@ def _within(running: Running, expression: Expression | None) -> int:
     if expression is None:
         return WITHIN
     hops = running.number(expression, "WITHIN")
+    if hops < 1:
+        raise _stopped(expression, "WITHIN takes a number of hops, from 1 on", "")
     most = running.reader.limits.near_hops
     if hops > most:
         raise Stopped(too_much("near_hops", f"NEAR reaches at most {most} hops", "ask for fewer"))

@@ -6,6 +6,7 @@ Limits are looked at between batches. What stops a query is raised as `Stopped` 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +27,8 @@ from memql.order import Truth
 from memql.plan import Operator, Time
 from memql.rules import cannot_fail
 from memql.world import Datum
+
+T = TypeVar("T")
 
 LOOK = 64
 """Rows between two looks at the deadline: an expression may take milliseconds."""
@@ -62,6 +65,7 @@ class Running:
     """What was found out about expressions, by their identity, when they were run before."""
     evaluator: Evaluator = field(init=False)
     _times: dict[Time, int] = field(default_factory=dict)
+    _kept: dict[int, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.evaluator = Evaluator(self.seen, self.parameters, self.count)
@@ -92,6 +96,13 @@ class Running:
     def chains(self, chains: list[tuple[int, ...] | None], time: Time | None) -> Chains:
         reader = self.at(time)
         return Chains(chains, self.when(time), reader.adjacency.column("root") if reader.scope.history else None)
+
+    def kept(self, operator: Operator, made: Callable[[], T]) -> T:
+        """What an operator has for the whole query, however often it is asked within another."""
+        if id(operator) not in self._kept:
+            self._kept[id(operator)] = made()
+        found: T = self._kept[id(operator)]
+        return found
 
     def count(self, rows: int) -> None:
         """So many rows went through an operator that makes more of them."""

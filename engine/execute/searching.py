@@ -33,12 +33,12 @@ Beside = Callable[[Batch], Iterator[Batch]]
 def search_rows(
     running: Running, operator: Search, batches: Iterator[Batch], among: Iterator[Batch] | None, beside: Beside | None
 ) -> Iterator[Batch]:
-    asked = _Asked(running, operator)
+    asked = running.kept(operator, lambda: _Asked(running, operator))
     if operator.ranks:
         yield from _ranked_rows(asked, list(batches))
         return
     assert among is not None
-    keep = _mask(running, [denses(batch.columns[operator.variable]) for batch in among])
+    keep = asked.qualifying(among)
     for batch in batches:
         for start in range(0, batch.size, AT_ONCE):
             some = batch.take(np.arange(start, min(start + AT_ONCE, batch.size)))
@@ -122,6 +122,14 @@ class _Asked:
         self._searches = Searches(running.at(operator.time))
         self._operands = Operands(running, operator.ways, self._searches)
         self._known: dict[object, Ranking] = {}
+        self._qualifying: Mask | None = None
+
+    def qualifying(self, among: Iterator[Batch]) -> Mask:
+        """What the filter leaves, which is the same for every row."""
+        if self._qualifying is None:
+            numbers = [denses(batch.columns[self.operator.variable]) for batch in among]
+            self._qualifying = _mask(self.running, numbers)
+        return self._qualifying
 
     def ways(self, batch: Batch) -> list[Sequence[Way]]:
         """What each row asks for."""

@@ -68,11 +68,16 @@ class Inquiry:
                 return self._by_nearness(way, roots)
         return None
 
+    def _found(self, way: Way, best: Dense) -> None:
+        """What counts for nothing is told of what the others find, and finds nothing itself."""
+        if way.weight > 0:
+            self._best.append(best)
+
     def _by_words(self, way: Way, words: str) -> None:
         texts, asked = self._reader.texts, self._question
         if asked is None:
             best, _ = texts.search(words, keep=self._keep, limit=self._most)
-            self._best.append(best)
+            self._found(way, best)
             self._signals.append(Signal("words", way.weight, lambda denses: texts.scores(words, denses)))
             return
         best, scores = texts.search(asked.bare, keep=self._keep, limit=max(DEPTH, self._most))
@@ -86,7 +91,7 @@ class Inquiry:
                 beside = _lookup(*texts.search(asked.bare, keep=self._context(), limit=DEPTH))
             return own(denses) + np.float32(AROUND) * (beside(before) + beside(behind))
 
-        self._best.append(best[: self._most])
+        self._found(way, best[: self._most])
         self._signals.append(Signal("words", way.weight * WEIGHTS["words"], around))
         self._signals.append(Signal("stream", WEIGHTS["stream"], self._streams(best, scores)))
 
@@ -115,7 +120,7 @@ class Inquiry:
 
         kept = np.flatnonzero(self._keep[denses])
         order = np.lexsort((denses[kept], -scores[kept]))[: self._most]
-        self._best += [best, denses[kept][order]]
+        self._found(way, np.concatenate([best, denses[kept][order]]))
         self._signals.append(Signal("words", way.weight, both))
         return None
 
@@ -125,11 +130,10 @@ class Inquiry:
         if isinstance(found, Refusal):
             return found
         root = scope.columns.column("root")
-        reached = scope.shown(np.flatnonzero(found))
-        reached = reached[reached > 0]
-        reached = reached[self._keep[reached]]
+        kept = np.flatnonzero(self._keep)
+        reached = kept[found[root[kept]] > 0]
         order = np.lexsort((reached, -found[root[reached]]))[: self._most]
-        self._best.append(reached[order])
+        self._found(way, reached[order])
         self._signals.append(Signal("graph", way.weight, lambda denses: found[root[denses]]))
         return None
 
@@ -145,7 +149,7 @@ class Inquiry:
             return found
         if not len(found[0]) and self._keep.any():
             self._notices.append("nothing that qualifies has a vector: events and entities are found by words alone")
-        self._best.append(found[0])
+        self._found(way, found[0])
         direction: Vector = vector / np.linalg.norm(vector)
         if self._question is None:
             self._signals.append(Signal("meaning", way.weight, lambda denses: self._rows(denses) @ direction))

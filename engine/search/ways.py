@@ -45,6 +45,8 @@ def asked(ways: Sequence[Way], fusion: Fusion) -> str | None:
     meant = [way for way in ways if way.how == "meaning"]
     if fusion.how != "zsum" or len(worded) != 1 or len(meant) != 1 or worded[0].on is not None:
         return None
+    if not (worded[0].weight > 0 and meant[0].weight > 0):
+        return None
     text = worded[0].to
     same = isinstance(text, str) and isinstance(meant[0].to, str) and meant[0].to == text
     return text if same and isinstance(text, str) else None

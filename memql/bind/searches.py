@@ -92,7 +92,7 @@ def _check_weight(binding: Binding, weight: Expression) -> None:
     negative = isinstance(weight, bound.Call) and weight.function == "negative"
     finite = not isinstance(value, float) or math.isfinite(value)
     if negative or not finite or (isinstance(value, int | float) and value < 0):
-        hint = "weights only say how the ways compare: 0 leaves one out; what is unwanted is kept out by WHERE"
+        hint = "a way of weight 0 is told of the hits, and finds none; what is unwanted is kept out by WHERE"
         binding.problem("Q201", "WEIGHT takes a finite number that is not negative", weight.span, hint)
 
 

@@ -24,6 +24,7 @@ from engine.execute import Rows
 from engine.limits import Limits
 from engine.search import question, search
 from memql.errors import Refusal
+from memql.explain import walked
 from memql.values import iso
 from tests.engine.search_world import ADA, Place, Scores, by_meaning, by_nearness, by_words, fused
 
@@ -247,6 +248,40 @@ def test_rows_that_ask_different_things_are_ranked_apart(place: Place) -> None:
     found = place.ask(query, ids=ids)
     assert len(found) == 15
     assert found == place.ask(before, ids=ids)
+
+
+def test_what_is_searched_for_each_row_shares_what_is_the_same(place: Place) -> None:
+    """Also in a CALL: what qualifies is found out once, and each text is embedded once."""
+    calls = len(place.embedder.calls)
+    inside = (
+        "UNWIND $texts AS t CALL (t) { SEARCH m:Memory SIMILAR TO t WHERE m.importance > 0.2 LIMIT 2 "
+        "RETURN m, score(m) AS s } RETURN t, m.id, s"
+    )
+    plain = "UNWIND $texts AS t SEARCH m:Memory SIMILAR TO t WHERE m.importance > 0.2 LIMIT 2 RETURN t, m.id, score(m)"
+    texts = ["winter garden", "milk and sugar", "winter garden"]
+    found = place.ask(inside, texts=texts)
+    assert sum(len(call) for call in place.embedder.calls[calls:]) == 2
+    assert found == place.ask(plain, texts=texts)
+    profile = place.answer(f"PROFILE {inside}", texts=texts)
+    assert isinstance(profile, Rows)
+    assert profile.plan
+    (scanned,) = [node.rows for _, node in walked(profile.plan) if node.operator == "Scan"]
+    assert scanned == len(place.memories)
+
+
+def test_a_way_of_no_weight_is_told_and_finds_nothing(place: Place) -> None:
+    """The rows are those of the other way, and its own score stands beside theirs."""
+    words = place.ask("SEARCH m:Memory MATCHES 'harbour' LIMIT 200 RETURN m.id, score.text(m)")
+    meant = by_meaning(place, vector(place, QUERY))
+    for to in (QUERY, "harbour"):
+        found = place.ask(
+            "SEARCH m:Memory MATCHES 'harbour', SIMILAR TO $to WEIGHT 0 LIMIT 200 "
+            "RETURN m.id, score.text(m), score.vector(m)", to=to,
+        )  # fmt: skip
+        assert [(id_, text) for id_, text, _ in found] == words
+        assert to != QUERY or np.allclose(
+            [cosine for *_, cosine in found], [meant[id_] for id_, *_ in found], atol=1e-5
+        )
 
 
 def test_texts_to_embed_are_counted(tmp_path: Path) -> None:
