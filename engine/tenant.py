@@ -35,6 +35,7 @@ from engine.recovery import Damaged, open_journal, rebuild_index
 from engine.salvage import SUSPECT
 from engine.stopping import current, in_thread
 from engine.subscription import Cursor, Told
+from engine.survey import Survey
 from engine.texts import Texts
 from engine.vectors import Vectors
 from memql.catalog import Catalog
@@ -72,6 +73,7 @@ class Tenant:
         self.columns = Columns(index, journal.position)
         self.adjacency = Adjacency(index, self.columns, journal.position)
         self.properties = Properties(self.columns, limits)
+        self.survey = Survey(self.columns, self.adjacency)
         self.committer = Committer(
             journal, index, self.columns, self.adjacency,
             catalog=declared_catalog(index, journal), clock=clock, limits=limits, told=self._told,

@@ -1,6 +1,6 @@
 """Text → plan: all stations that need no store, one after the other."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -10,9 +10,11 @@ from memql.bind import bind
 from memql.bound import Variable
 from memql.catalog import Catalog
 from memql.errors import Problem, Reason, Refusal
+from memql.estimating import Estimates, estimates
 from memql.lower import lower
 from memql.parse import parse
-from memql.rules import RULES, improved
+from memql.rules import RULES, Rule, improved
+from memql.statistics import UNKNOWN, Statistics
 
 Store: TypeAlias = Literal["graph", "vectors", "texts"]
 
@@ -33,6 +35,13 @@ class Compiled:
     query: bound.Query
     plan: plan.Operator
     columns: tuple[Variable, ...]
+    statistics: Statistics = UNKNOWN
+    """By what the plan was chosen."""
+
+    @cached_property
+    def estimates(self) -> Estimates:
+        """What is thought of each operator, by its identity."""
+        return estimates(self.plan, self.statistics)
 
     @property
     def parameters(self) -> tuple[bound.Asked, ...]:
@@ -76,7 +85,7 @@ class Compiled:
 
 
 def compile_query(
-    text: str, catalog: Catalog, rules: Sequence[Callable[[plan.Operator], plan.Operator]] = RULES
+    text: str, catalog: Catalog, rules: Sequence[Rule] = RULES, statistics: Statistics = UNKNOWN
 ) -> Compiled | Refusal:
     """The query as it will be run in a tenant with that catalog; or everything that is wrong with it."""
     statement = parse(text)
@@ -86,7 +95,9 @@ def compile_query(
         query = bind(statement, catalog, text)
         if isinstance(query, Refusal):
             return query
-        return Compiled(text, statement, query, improved(lower(query), rules), query.parts[0].columns)
+        return Compiled(
+            text, statement, query, improved(lower(query), rules, statistics), query.parts[0].columns, statistics
+        )
     except RecursionError:
         return too_deep()
 

@@ -12,6 +12,7 @@ from typing import Literal
 from memql import bound, plan
 from memql.bound import Expression, Variable
 from memql.compiled import Compiled
+from memql.estimating import Estimate, Estimates
 from memql.expressed import label, shown, understood
 from memql.footprint import footprint
 from memql.plan import Operator
@@ -28,18 +29,6 @@ NOW = "now"
 SCOPE = "only what who asks may see"
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What was thought of an operator before it ran: how many rows, why this way, and what a store is asked in its own
-    language."""
-
-    rows: float | None = None
-    reason: str = ""
-    emitted: str = ""
-
-
-Estimates = Mapping[int, Estimate]
-"""Of operators, by their identity."""
 NO_ESTIMATES: Estimates = MappingProxyType({})
 
 
@@ -68,7 +57,7 @@ class PlanNode:
 
 
 def explained(
-    compiled: Compiled, stage: str = "", costs: Costs | None = None, estimates: Estimates = NO_ESTIMATES
+    compiled: Compiled, stage: str = "", costs: Costs | None = None, estimates: Estimates | None = None
 ) -> str:
     """The query at that stage: as it was read, as it was understood, or (the default) as it is run."""
     match stage:
@@ -76,7 +65,9 @@ def explained(
             return printed(compiled.statement.query)
         case "BOUND":
             return understood(compiled.query)
-    lines = [*_lines(plan_tree(compiled.plan, costs, estimates), 0, whole=True)]
+    lines = [
+        *_lines(plan_tree(compiled.plan, costs, compiled.estimates if estimates is None else estimates), 0, whole=True)
+    ]
     if stage == "LIVE":
         lines += ["woken by:", *(f"  {line}" for line in wakes(footprint(compiled.query)))]
     return "\n".join(lines)

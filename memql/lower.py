@@ -15,7 +15,7 @@ from memql.plan import Operator
 from memql.types import BOOLEAN
 from memql.verbs import Curate
 
-_FLIPPED: dict[Direction, Direction] = {"out": "in", "in": "out", "any": "any"}
+FLIPPED: dict[Direction, Direction] = {"out": "in", "in": "out", "any": "any"}
 
 
 def lower(query: bound.Query) -> Operator:
@@ -148,7 +148,7 @@ def expanded(
                 made = replace(_repeated(made, hop, onwards, end in have, tuple(passed)), time=time)
                 have |= {outside for _, outside in hop.lists}
             else:
-                direction = hop.direction if onwards else _FLIPPED[hop.direction]
+                direction = hop.direction if onwards else FLIPPED[hop.direction]
                 again = hop.variable in have
                 made = plan.Expand(made, hop, origin, end, direction, end in have, again, tuple(passed), time=time)
             have |= {end, hop.variable}

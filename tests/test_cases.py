@@ -19,6 +19,7 @@ from memql.lower import lower
 from memql.parse import parse
 from memql.printer import printed
 from memql.rules import RULES
+from memql.statistics import UNKNOWN, Statistics
 from tests.cases.tavern import ADA, ALL, BO, Tavern
 
 FOLDER = Path(__file__).parent / "cases"
@@ -61,6 +62,19 @@ def test_case(path: Path, title: str, tavern: Tavern, request: pytest.FixtureReq
         path.write_text(document.replace(body, written), "utf-8")
 
 
+LARGE = Statistics(
+    kinds=(("Entity", 1024), ("Event", 131072), ("Memory", 65536), ("Task", 32)),
+    relations=(
+        ("MENTIONS", "Memory", "out", 131072), ("MENTIONS", "Entity", "in", 131072),
+        ("DERIVED_FROM", "Memory", "out", 65536), ("DERIVED_FROM", "Event", "in", 65536),
+        ("ABOUT", "Memory", "out", 64), ("ABOUT", "Task", "in", 64),
+        ("SIMILAR_TO", "Memory", "out", 524288), ("SIMILAR_TO", "Memory", "in", 524288),
+    ),
+    most=(("MENTIONS", "out", 16), ("MENTIONS", "in", 8192)),
+)  # fmt: skip
+"""How much there is where the cases of rules say that much is."""
+
+
 def answer(tavern: Tavern, form: str, query: str, by: Principal) -> str:
     catalog = tavern.tenant.catalog
     match form.split():
@@ -81,12 +95,13 @@ def answer(tavern: Tavern, form: str, query: str, by: Principal) -> str:
         case ["plain"]:
             compiled = compile_query(query, catalog, ())
             return problems(compiled, query) if isinstance(compiled, Refusal) else plan_text(compiled.plan)
-        case ["after", rule]:
+        case ["after", rule, *rest]:
+            statistics = LARGE if rest == ["where", "much", "is"] else UNKNOWN
             compiled = compile_query(query, catalog, ())
             assert not isinstance(compiled, Refusal)
             made = lower(compiled.query)
             for each in RULES:
-                made = each(made)
+                made = each(made, statistics)
                 if each.__name__ == rule:
                     return plan_text(made)
         case ["preview"]:

@@ -37,6 +37,7 @@ from memql.evaluate import Evaluator, Failed
 from memql.explain import PlanNode, explained, plan_tree
 from memql.lower import filtered
 from memql.rules import ask_the_graph, find_by_id
+from memql.statistics import UNKNOWN, Statistics
 from memql.values import FOREVER, instant
 from memql.walking import conjuncts
 from memql.world import Nothing
@@ -63,9 +64,9 @@ T = TypeVar("T")
 _COMPILATIONS = Compilations()
 
 
-def compiled_for(text: str, catalog: Catalog) -> Compiled | Refusal:
-    """The query as it is run in a tenant with that catalog, compiled once."""
-    return _COMPILATIONS.compiled(text, catalog)
+def compiled_for(text: str, catalog: Catalog, statistics: Statistics = UNKNOWN) -> Compiled | Refusal:
+    """The query as it is run in a tenant with that catalog and with so much in it, compiled once."""
+    return _COMPILATIONS.compiled(text, catalog, statistics)
 
 
 def run(
@@ -102,14 +103,14 @@ def run_for(
     """What `gather` makes of the answer while its reader is at hand; `then` is the position and the time in
     microseconds at which it was asked, where that is not now. Only where it `writes` may it be a statement that does:
     once under one `key`. Blocks the calling thread."""
-    compiled = compiled_for(text, tenant.catalog)
+    now = then[1] if then else tenant.clock.now()
+    compiled = compiled_for(text, tenant.catalog, tenant.survey.statistics(by, now))
     if isinstance(compiled, Refusal):
         return compiled
     if compiled.writes:
         if not writes and compiled.statement.prefix != "explain":
             return curation.only_reads(compiled)
         return _curated(tenant, compiled, params, by, gather, key, at_least, consolidated)
-    now = then[1] if then else tenant.clock.now()
     wanted = _position_asked(tenant, compiled, params, now)
     if isinstance(wanted, Refusal):
         return wanted
@@ -229,7 +230,7 @@ def execute(
     warnings = tuple(f"{each.code} at {each.place}: {each.message}" for each in compiled.warnings)
     if prefix == "explain":
         stage = compiled.statement.stage
-        shown = None if stage in ("AST", "BOUND") else plan_tree(compiled.plan)
+        shown = None if stage in ("AST", "BOUND") else plan_tree(compiled.plan, None, compiled.estimates)
         return Rows(columns, [], reader.position, warnings, explained(compiled, stage), shown)
     parameters = given(compiled.parameters, params)
     if isinstance(parameters, Refusal):
@@ -251,7 +252,7 @@ def execute(
     profile: PlanNode | None = None
     if prefix == "profile":
         costs = {key: (cost.rows, cost.seconds) for key, cost in running.costs.items()}
-        text, profile = explained(compiled, "", costs), plan_tree(compiled.plan, costs)
+        text, profile = explained(compiled, "", costs), plan_tree(compiled.plan, costs, compiled.estimates)
     return Rows(columns, rows, reader.position, (*warnings, *running.notices), text, profile, now)
 
 

@@ -7,38 +7,43 @@ from memql.bound import Expression, Variable
 from memql.lower import expanded, reached_by_provenance
 from memql.plan import Operator
 from memql.rules.sayings import is_id, is_variable
+from memql.rules.weighing import weighed
+from memql.statistics import UNKNOWN, Statistics
 
 
-def begin_where_least(operator: Operator) -> Operator:
+def begin_where_least(operator: Operator, statistics: Statistics = UNKNOWN) -> Operator:
     """A pattern begins at what is bound already, else at the node that an id, a value or a kind is asked of: expansion
-    from one node passes its relations, expansion from all passes everyone's."""
-    return _begun(operator, ())
+    from one node passes its relations, expansion from all passes everyone's. Where it is known how much there is, it
+    begins where it passes the fewest rows, and takes the hop first that leads to the fewest."""
+    return _begun(operator, (), statistics)
 
 
-def _begun(operator: Operator, conditions: tuple[Expression, ...]) -> Operator:
+def _begun(operator: Operator, conditions: tuple[Expression, ...], statistics: Statistics) -> Operator:
     match operator:
         case plan.Filter(conditions=own):
-            return replace(operator, source=_begun(operator.source, (*conditions, *own)))
+            return replace(operator, source=_begun(operator.source, (*conditions, *own), statistics))
         case plan.Trace() | plan.Acyclic():
-            return replace(operator, source=_begun(operator.source, conditions))
+            return replace(operator, source=_begun(operator.source, conditions, statistics))
         case plan.Ask():
-            inner = _begun(operator.inner, ())
-            return replace(operator, source=_begun(operator.source, conditions), inner=inner)
+            inner = _begun(operator.inner, (), statistics)
+            return replace(operator, source=_begun(operator.source, conditions, statistics), inner=inner)
         case plan.Choose():
             # Whatever is asked of the ends may as well be asked before: it takes or leaves all paths of two nodes.
-            inner = _begun(operator.inner, conditions)
-            return replace(operator, source=_begun(operator.source, ()), inner=inner)
+            inner = _begun(operator.inner, conditions, statistics)
+            return replace(operator, source=_begun(operator.source, (), statistics), inner=inner)
         case plan.Scan() | plan.Expand() | plan.Repeat():
             nodes, hops, base = _chain(operator)
             known = plan.binds(base)
             order = sorted(nodes, key=lambda node: -1 if node in known else _cost(node, conditions))
-            return expanded(_begun(base, conditions), tuple(order), tuple(hops), known, operator.time)
+            if statistics.known:
+                order, hops = weighed(order, hops, known, conditions, statistics)
+            return expanded(_begun(base, conditions, statistics), tuple(order), tuple(hops), known, operator.time)
     changes = {}
     for name, below in plan.inputs(operator):
         if name != "parts":
-            changes[name] = _begun(below, ())
+            changes[name] = _begun(below, (), statistics)
     if isinstance(operator, plan.Union):
-        return replace(operator, parts=tuple(_begun(part, ()) for part in operator.parts))
+        return replace(operator, parts=tuple(_begun(part, (), statistics) for part in operator.parts))
     return replace(operator, **changes) if changes else operator  # type: ignore[type-var]
 
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 from memql import bound, plan, walking
 from memql.bound import Expression, Variable
 from memql.plan import Operator, rebuilt
+from memql.statistics import UNKNOWN, Statistics
 
 
-def filter_early(operator: Operator) -> Operator:
+def filter_early(operator: Operator, _: Statistics = UNKNOWN) -> Operator:
     """A condition is tested as soon as what it asks about is bound: what is thrown away early is expanded by nobody."""
     return rebuilt(operator, _filtered_early)
 

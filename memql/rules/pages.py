@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from memql import bound, plan, walking
 from memql.plan import Operator, rebuilt
+from memql.statistics import UNKNOWN, Statistics
 
 
-def compute_late(operator: Operator) -> Operator:
+def compute_late(operator: Operator, _: Statistics = UNKNOWN) -> Operator:
     """Columns that the order does not ask for are computed behind it, and behind the page: for the rows that are
     left."""
     return rebuilt(operator, _computed_late)
@@ -23,7 +24,7 @@ def _computed_late(operator: Operator) -> Operator:
     return operator
 
 
-def only_the_first(operator: Operator) -> Operator:
+def only_the_first(operator: Operator, _: Statistics = UNKNOWN) -> Operator:
     """A page of what is sorted needs no more rows in order than it shows and skips."""
     return rebuilt(operator, _first)
 
@@ -36,7 +37,7 @@ def _first(operator: Operator) -> Operator:
     return operator
 
 
-def project_once(operator: Operator) -> Operator:
+def project_once(operator: Operator, _: Statistics = UNKNOWN) -> Operator:
     """Columns that are chosen and then chosen again are chosen once."""
     return rebuilt(operator, _projected_once)
 

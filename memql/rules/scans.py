@@ -6,10 +6,11 @@ from memql import ast, bound, plan, walking
 from memql.bound import Expression, Variable
 from memql.plan import Operator, rebuilt
 from memql.rules.sayings import is_id, is_variable
+from memql.statistics import UNKNOWN, Statistics
 from memql.types import list_of
 
 
-def know_the_kind(operator: Operator) -> Operator:
+def know_the_kind(operator: Operator, _: Statistics = UNKNOWN) -> Operator:
     """A label that is a kind is a mask in memory: nothing is read to tell kinds apart."""
     return rebuilt(operator, _with_kinds)
 
@@ -55,7 +56,7 @@ def _plain(labels: ast.Labels) -> frozenset[str] | None:
     return None
 
 
-def find_by_id(operator: Operator) -> Operator:
+def find_by_id(operator: Operator, _: Statistics = UNKNOWN) -> Operator:
     """An id is looked up: one row of the index, however many items there are."""
     return rebuilt(operator, _found_by_id)
 
@@ -97,7 +98,7 @@ def _cannot_fail_value(expression: Expression) -> bool:
                for part in walking.walked(expression))  # fmt: skip
 
 
-def ask_the_graph(operator: Operator) -> Operator:
+def ask_the_graph(operator: Operator, _: Statistics = UNKNOWN) -> Operator:
     """The graph holds declared scalars in columns: it says which items of a kind may have a value, and only those are
     read. The condition stays, so that it is MemQL's equality which decides."""
     return rebuilt(operator, _asking)

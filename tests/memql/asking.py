@@ -13,8 +13,7 @@ from memql.compiled import Compiled, compile_query
 from memql.errors import Refusal
 from memql.evaluate import Failed
 from memql.order import group_key
-from memql.plan import Rule
-from memql.rules import RULES
+from memql.rules import RULES, Rule
 from memql.world import Node, Path, Relation
 from tests.memql.oracle import History, Oracle, View
 from tests.memql.questions import Question

@@ -2,7 +2,8 @@
 
 from memql.catalog import Catalog
 from memql.compiled import Compiled, compile_query
-from memql.explain import SCOPE, Estimate, PlanNode, explained, plan_tree, walked
+from memql.estimating import Estimate
+from memql.explain import SCOPE, PlanNode, explained, plan_tree, walked
 from memql.plan import walked as operators
 
 
