@@ -47,9 +47,7 @@ SEARCH = (
     + BRIEF
 )
 
-MEMQL = """
-    query ($query: String!, $params: JSON, $consolidated: Boolean!) {
-        answer: memql(query: $query, params: $params, consolidated: $consolidated) {
+_ANSWERED = """
             __typename
             ... on MemqlResult {
                 columns { name type } rows position notices plan
@@ -57,12 +55,24 @@ MEMQL = """
                     parent role operator detail engine filtering of time sees estimatedRows reason emitted
                     rows ms totalMs
                 }
+                receipt { position recordedAt repeated ids }
+                changes { does kind id says }
             }
             ... on MemqlError { problems { code message line column hint rendered } }
             ... on Error { problems { code message place hint } }
-        }
-    }
 """
+MEMQL = f"""
+    query ($query: String!, $params: JSON, $consolidated: Boolean!) {{
+        answer: memql(query: $query, params: $params, consolidated: $consolidated) {{ {_ANSWERED} }}
+    }}
+"""
+CURATE = f"""
+    mutation ($query: String!, $params: JSON, $consolidated: Boolean!) {{
+        answer: curate(input: {{statement: $query, params: $params, consolidated: $consolidated}}) {{ {_ANSWERED} }}
+    }}
+"""
+ONLY_READS = "Q503"
+"""What the field `memql` says of a statement that writes."""
 
 EXPLAINED = re.compile(r"\s*(EXPLAIN|PROFILE)\b", re.IGNORECASE)
 
@@ -268,8 +278,9 @@ def query(
     others: Others = None,
     form: Format = "table",
 ) -> None:
-    """Ask in MemQL. What is wrong with a query is shown beneath the place where it
-    is wrong.
+    """Ask in MemQL, or write in it: REMEMBER, CORRECT, SUPERSEDE, LINK, FORGET;
+    --explain shows what would change. What is wrong with a query is shown beneath
+    the place where it is wrong.
 
     Exit codes: 0 answered · 1 the query is wrong or was refused · 2 a file or
     parameter can't be read.
@@ -312,6 +323,10 @@ async def answered(
     asked, late = await _as_far_as_known(client, MEMQL, known | {"consolidated": whole}, known)
     if isinstance(asked, Refusal):
         return asked
+    if any(problem["code"] == ONLY_READS for problem in asked["answer"].get("problems", ())):
+        asked, late = await _as_far_as_known(client, CURATE, known | {"consolidated": whole}, known)
+        if isinstance(asked, Refusal):
+            return asked
     answer = _noted(asked["answer"], late)
     return refused(answer) or answer
 
@@ -321,7 +336,9 @@ def show_rows(answer: Mapping[str, Any], form: Form) -> None:
     names = [column["name"] for column in answer["columns"]]
     if form == "json":
         rows = [dict(zip(names, row, strict=True)) for row in answer["rows"]]
-        told = {name: answer[name] for name in ("position", "notices", "plan") if answer[name] is not None}
+        told = {name: answer[name] for name in ("position", "notices", "plan", "receipt") if answer[name] is not None}
+        if answer["changes"]:
+            told["changes"] = answer["changes"]
         if answer["planNodes"]:
             told["plan_tree"] = _as_tree(answer["planNodes"])
         show_json({"columns": answer["columns"], "rows": rows, **told})
@@ -334,6 +351,9 @@ def show_rows(answer: Mapping[str, Any], form: Form) -> None:
         typer.echo("no rows", err=True)
     shown = [[_value(value) for value in row] if form == "table" else row for row in answer["rows"]]
     show([dict(zip(names, row, strict=True)) for row in shown], form, names)
+    if receipt := answer["receipt"]:
+        again = " before, under the same key" if receipt["repeated"] else ""
+        typer.echo(typer.style(f"written at position {receipt['position']}{again}", dim=True), err=True)
     for notice in answer["notices"]:
         typer.echo(typer.style(f"note: {plain(notice)}", dim=True), err=True)
 

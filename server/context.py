@@ -113,9 +113,9 @@ class Context:
             raise Refused(answer)
         return answer
 
-    async def ask(self, work: Callable[[Tenant], T | Refusal]) -> T | Refusal:
+    async def ask(self, work: Callable[[Tenant], T | Refusal], *, create: bool = False) -> T | Refusal:
         """What `work` finds in the tenant; it blocks a thread of its own."""
-        tenant = await self._take(create=False)
+        tenant = await self._take(create=create)
         return tenant if isinstance(tenant, Refusal) else await self._whole(asyncio.to_thread(work, tenant))
 
     def answer(self, reader: Reader) -> Answer:

@@ -7,17 +7,18 @@ import strawberry
 from strawberry import Info
 from strawberry.scalars import JSON
 
-from engine.execute import Rows, json_rows, nodes_in, run_for
+from engine.execute import Rows, json_rows, nodes_in, only_reads, run_for
 from engine.reader import Reader
+from engine.records import Receipt
 from engine.tenant import Tenant
-from memql.errors import Problem, Refusal, invalid, rendered
+from memql.errors import Problem, Reason, Refusal, invalid, rendered
 from server.answers import Answer
 from server.arguments import AtLeast, Consolidated
 from server.context import Context
 from server.plans import MemqlPlanNode, plan_nodes
 from server.refusals import ERRORS, refused
 from server.selection import Want, inside, wanted
-from server.types import Node, Position, said
+from server.types import Moment, Node, Position, said
 
 Told: TypeAlias = Info[Context, Any]
 
@@ -26,6 +27,22 @@ Told: TypeAlias = Info[Context, Any]
 class MemqlColumn:
     name: str = said("Its name: an alias, or the expression as it was written.")
     type: str = said("What its values are: node, relation, string, integer[], any and so on.")
+
+
+@strawberry.type(description="The receipt of a statement that wrote something, durable whatever happens.")
+class MemqlReceipt:
+    position: Position = said("Where it stands in the journal: the position of the answer.")
+    recorded_at: Moment = said("When it was recorded.")
+    repeated: bool = said("Whether the same was asked before under the same key; nothing was written this time.")
+    ids: list[strawberry.ID] = said("The ids of what was made, met and changed, verb by verb and row by row.")
+
+
+@strawberry.type(description="One thing that a statement would change.")
+class MemqlChange:
+    does: str = said("What becomes of it: remembered, linked, corrected, superseded or forgotten.")
+    kind: str = said("The kind of the item or relation.")
+    id: strawberry.ID | None = said("Its id; null where it would be made.")
+    says: str = said("The change, for people.")
 
 
 @strawberry.type(description="What a MemQL query found.")
@@ -43,6 +60,8 @@ class MemqlResult:
         "The same for programs: each step with where it looks, as of when, and for PROFILE its rows and milliseconds. "
         "Empty for EXPLAIN AST and BOUND, which show no plan."
     )
+    receipt: MemqlReceipt | None = said("Of a statement that wrote something; else null.")
+    changes: list[MemqlChange] = said("The first things that would change, for EXPLAIN of a statement that writes.")
 
 
 @strawberry.type(description="One thing that is wrong with a query.")
@@ -83,18 +102,25 @@ async def ask(
 
     def work(tenant: Tenant) -> MemqlResult | Refusal:
         def gather(reader: Reader, rows: Rows) -> MemqlResult | Refusal:
-            return _result(context.answer(reader), rows, wants)
+            return result(context.answer(reader), rows, wants)
 
         return run_for(tenant, text, given, context.by, gather, at_least=at_least or 0, consolidated=consolidated)
 
     found = await context.ask(work)
-    if isinstance(found, Refusal):
-        in_query = any(problem.code.startswith("Q") for problem in found.problems)
-        return MemqlError(problems=[_problem(each, text) for each in found.problems]) if in_query else refused(found)
-    return found
+    if isinstance(found, Refusal) and found.reason is Reason.NOT_FOUND:
+        found = only_reads(text) or found  # A tenant that is not there yet may be written to.
+    return outcome(found, text)
 
 
-def _result(answer: Answer, rows: Rows, wants: Sequence[Want]) -> MemqlResult | Refusal:
+def outcome(found: MemqlResult | Refusal, text: str) -> Any:
+    """The answer; what is wrong with the text, at its place; or why it was not carried out."""
+    if not isinstance(found, Refusal):
+        return found
+    in_query = any(problem.code.startswith("Q") for problem in found.problems)
+    return MemqlError(problems=[_problem(each, text) for each in found.problems]) if in_query else refused(found)
+
+
+def result(answer: Answer, rows: Rows, wants: Sequence[Want]) -> MemqlResult | Refusal:
     states = nodes_in(rows.rows) if any(want.name == "nodes" for want in wants) else []
     nodes: list[Node] = [*answer.items(states, inside(wants, "nodes"))]
     if answer.refusal:
@@ -107,6 +133,20 @@ def _result(answer: Answer, rows: Rows, wants: Sequence[Want]) -> MemqlResult | 
         notices=list(rows.notices),
         plan=rows.plan_text or None,
         plan_nodes=plan_nodes(rows.plan),
+        receipt=_receipt(rows.receipt) if rows.receipt else None,
+        changes=[
+            MemqlChange(does=each.does, kind=each.kind, id=strawberry.ID(each.id) if each.id else None, says=each.says)
+            for each in rows.changes
+        ],
+    )
+
+
+def _receipt(written: Receipt) -> MemqlReceipt:
+    return MemqlReceipt(
+        position=Position(written.position),
+        recorded_at=Moment(written.at),
+        repeated=written.repeated,
+        ids=[strawberry.ID(id_) for id_ in written.ids],
     )
 
 

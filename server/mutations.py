@@ -43,6 +43,7 @@ from server.context import Context, When
 from server.inputs import input_of, plain
 from server.refusals import ERRORS, Error, refused
 from server.selection import Want, inside, wanted
+from server.statements import CURATE
 from server.types import Entity, Event, Goal, Insight, Item, Memory, Moment, Position, Relation, Stream, Task, said
 
 Told: TypeAlias = Info[Context, Any]
@@ -183,6 +184,6 @@ async def _shown(info: Told, payload: type[Receipt], subject: Subject, receipt: 
 
 Mutation = create_type(
     "Mutation",
-    [_mutation(command, description, subject) for command, description, subject in MUTATIONS],
+    [*(_mutation(command, description, subject) for command, description, subject in MUTATIONS), CURATE],
     description="What may be done to a tenant. Each mutation is durable when it answers, and all of it or nothing.",
 )

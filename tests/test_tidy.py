@@ -197,6 +197,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "catalog",
         "queries",
         "inputs",
+        "statements",
         "mutations",
         "responses",
         "schema",

@@ -18,6 +18,7 @@ from engine.execute.answer import Column, PathState, Rows, json_row, json_rows, 
 from engine.execute.batch import Batch, Nodes, denses
 from engine.execute.columnar import COLUMNAR
 from engine.execute.compilations import Compilations
+from engine.execute.curation import ONLY_READS, only_reads
 from engine.execute.operators import batches
 from engine.execute.outcomes import ended, rows_of
 from engine.execute.parameters import given
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from engine.tenant import Tenant
 
 __all__ = [
+    "ONLY_READS",
     "Column",
     "PathState",
     "Rows",
@@ -54,6 +56,7 @@ __all__ = [
     "json_row",
     "json_rows",
     "nodes_in",
+    "only_reads",
     "qualifying",
     "run",
     "run_for",
@@ -108,8 +111,8 @@ def run_for(
     if isinstance(compiled, Refusal):
         return compiled
     if compiled.writes:
-        if not writes and compiled.statement.prefix != "explain":
-            return curation.only_reads(compiled)
+        if not writes and (refusal := only_reads(text)):
+            return refusal
         return _curated(tenant, compiled, params, by, gather, key, at_least, consolidated)
     wanted = _position_asked(tenant, compiled, params, now)
     if isinstance(wanted, Refusal):

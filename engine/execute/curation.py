@@ -31,11 +31,13 @@ from memql.bound import Variable
 from memql.compiled import Compiled
 from memql.errors import Problem, Reason, Refusal
 from memql.explain import explained, plan_tree
+from memql.parse import parse
 from memql.plan import Operator
 from memql.values import FOREVER, to_json
 from memql.world import Datum, Node, Relation
 
 _STEP = re.compile(r"steps\[(\d+)\]")
+ONLY_READS = "Q503"
 NOTHING = "nothing was found to write about, and nothing was written"
 ASKED_BEFORE = "this was carried out before under its key; what it returned then cannot be found again"
 
@@ -73,12 +75,17 @@ def asked_for(compiled: Compiled, parameters: Mapping[str, Any]) -> Curate:
     return Curate(statement=compiled.text, parameters=text, read_at=0, last_dense=0, read=(), steps=())
 
 
-def only_reads(compiled: Compiled) -> Refusal:
-    """The answer of a door through which nothing is written."""
-    verb = next(c for part in compiled.statement.query.parts for c in part.clauses if isinstance(c, ast.VERBS))
+def only_reads(text: str) -> Refusal | None:
+    """The answer of a door through which nothing is written, where the text would write."""
+    statement = parse(text)
+    if isinstance(statement, Refusal) or statement.prefix == "explain":
+        return None
+    verb = next((c for part in statement.query.parts for c in part.clauses if isinstance(c, ast.VERBS)), None)
+    if verb is None:
+        return None
     hint = "ask it by the mutation `curate`, or preview it: EXPLAIN"
     place = f"line {verb.span.line}, column {verb.span.column}"
-    return Refusal(Reason.INVALID, (Problem("Q503", "a query only reads", place, hint, verb.span),))
+    return Refusal(Reason.INVALID, (Problem(ONLY_READS, "a query only reads", place, hint, verb.span),))
 
 
 def as_then(record: Record) -> tuple[int, int]:

@@ -338,3 +338,22 @@ def test_every_help_has_an_example(command: str) -> None:
     told = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
     assert told.exit_code == Exit.OK
     assert f"memql {command}" in told.stdout.partition("Usage:")[2].partition("\n")[2]
+
+
+def test_a_query_that_writes(world: World) -> None:
+    """The command finds its way to the mutation; what was written is told beside the rows, a preview writes nothing."""
+    correct = "CORRECT m SET m.text = 'Ada drinks sencha' BECAUSE 'typo' RETURN m.text AS says"
+    asked = ("query", f"MATCH (m:Memory {{id: $id}}) {correct}", "--param", f"id={world.memory}")
+    preview = world.run(*asked, "--explain")
+    assert "would be 1 corrected" in preview.stdout
+    assert '"Ada drinks green tea" → "Ada drinks sencha"' in preview.stdout
+    written = world.run(*asked)
+    assert written.exit_code == Exit.OK, written.output
+    assert "Ada drinks sencha" in written.stdout
+    assert "written at position" in written.stderr
+    told = world.answer("query", "MATCH (m:Memory) FORGET m")
+    assert told["rows"] == [
+        {"remembered": 0, "linked": 0, "corrected": 0, "superseded": 0, "forgotten": told["rows"][0]["forgotten"]}
+    ]
+    assert told["receipt"]["position"] == told["position"]
+    assert told["rows"][0]["forgotten"] >= 2
