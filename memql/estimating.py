@@ -102,6 +102,8 @@ def _made(operator: Operator, statistics: Statistics, argument: float, known: di
             return max(source, _rows(inner, statistics, source, known))
         case plan.Apply(inner=inner) | plan.Choose(inner=inner):
             return _rows(inner, statistics, source, known)
+        case plan.Seek(end=end, selector=selector, closes=closes):
+            return source * selector.count * (1.0 if closes else max(1.0, statistics.items(end.type.kinds)))
         case plan.Repeat(inner=inner):
             return max(source, _rows(inner, statistics, source, known))
         case plan.Ask(inner=inner):

@@ -17,7 +17,7 @@ from memql.expressed import label, shown, understood
 from memql.footprint import footprint
 from memql.plan import Operator
 from memql.printer import WAYS, printed
-from memql.spelling import member, selector_text
+from memql.spelling import member, quantifier_text, selector_text
 from memql.verbs import Step
 from memql.waking import wakes
 
@@ -94,7 +94,11 @@ class _Planned:
         """`time` is the scope that it stands in, `sought` what is searched for where it stands before a search."""
         name, detail = described(operator)
         time = detail if isinstance(operator, plan.TimeScope) else time
-        own = operator.time if isinstance(operator, plan.Scan | plan.Expand | plan.Repeat | plan.Search) else None
+        own = (
+            operator.time
+            if isinstance(operator, plan.Scan | plan.Expand | plan.Repeat | plan.Seek | plan.Search)
+            else None
+        )
         after = tuple(map(label, _post_filtered(operator)))
         engine = _engine(operator)
         estimate = self.estimates.get(id(operator), Estimate())
@@ -215,8 +219,10 @@ def described(operator: Operator) -> tuple[str, str]:
             return "Expand", _expand(operator) + _at(operator)
         case plan.Repeat():
             return "Repeat", _repeat(operator) + _at(operator)
-        case plan.Choose(selector=selector, ends=ends):
-            return "Choose", f"{selector_text(selector)} from {label(ends[0])} to {label(ends[1])}"
+        case plan.Choose(selector=selector, path=path, pattern=pattern):
+            return "Choose", f"{selector_text(selector)} {path_text(path, pattern)}"
+        case plan.Seek():
+            return "Seek", _seek(operator) + _at(operator)
         case plan.Acyclic(path=path):
             return "Acyclic", f"through {', '.join(label(each) for each in path.nodes)}"
         case plan.Trace(path=path):
@@ -287,6 +293,43 @@ def _expand(expand: plan.Expand) -> str:
     return line + (f" unlike {', '.join(others)}" if others else "")
 
 
+def _seek(seek: plan.Seek) -> str:
+    """The path, from which end it is sought, and what is asked on the way."""
+    line = f"{selector_text(seek.selector)} {path_text(seek.path, seek.pattern)} from {label(seek.origin)}"
+    line += " closing" if seek.closes else ""
+    line += "" if seek.route.straight and seek.selector.count == 1 else ", path by path"
+    asked = [condition for leg in seek.route.legs for condition in leg.conditions]
+    asked += [condition for arrival in seek.route.arrivals for condition in arrival.conditions]
+    return f"{line} asking {shown_all(tuple(dict.fromkeys(asked)))}" if asked else line
+
+
+def path_text(path: bound.PathOf, pattern: bound.Pattern) -> str:
+    """A path as one would write it, without what is asked of its nodes."""
+    by_variable = {hop.variable: hop for hop in pattern.hops}
+    written = f"({label(path.nodes[0])})"
+    for variable, node in zip(path.hops, path.nodes[1:], strict=True):
+        written += f"{_stretch(by_variable[variable])}({label(node)})"
+    return written
+
+
+def _stretch(hop: bound.Stretch) -> str:
+    if isinstance(hop, bound.Group):
+        inner = hop.pattern
+        written = f"({label(hop.first)})"
+        for each in inner.hops:
+            written += f"{_stretch(each)}({label(each.far)})"
+        asked = f" WHERE {shown_all(inner.conditions)}" if inner.conditions else ""
+        return f"({written}{asked}){quantifier_text(hop.hops)}"
+    inside = (label(hop.variable) if hop.variable.name else "") + (f":{'|'.join(hop.kinds)}" if hop.kinds else "")
+    left, right = ("<-" if hop.direction == "in" else "-"), ("->" if hop.direction == "out" else "-")
+    times = quantifier_text(hop.hops) if hop.hops is not None else ""
+    return f"{left}{f'[{inside}]' if inside else ''}{right}{times}"
+
+
+def shown_all(conditions: Sequence[Expression]) -> str:
+    return " AND ".join(shown(each, 3) for each in conditions)
+
+
 def _repeat(repeat: plan.Repeat) -> str:
     """From where to where, how often, and what each time stands in the lists outside."""
     hops = repeat.hop.hops
@@ -326,7 +369,7 @@ def time_text(time: bound.Time) -> str:
     return ", ".join([*parts, "with history"] if time.history else parts)
 
 
-def _at(operator: plan.Scan | plan.Expand | plan.Repeat | plan.Search) -> str:
+def _at(operator: plan.Scan | plan.Expand | plan.Repeat | plan.Seek | plan.Search) -> str:
     return f" {time_text(operator.time)}" if operator.time is not None else ""
 
 

@@ -118,8 +118,7 @@ def _chosen(source: Operator, pattern: bound.Pattern, selection: bound.Selection
     plain = replace(pattern, paths=(), selection=None, conditions=selection.conditions)
     inner = lower_pattern(_row(walking.taken_by(plain) & plan.binds(source)), plain)
     own = {each for each in plan.binds(inner) - plan.binds(source) if each.number >= 0}
-    ends = (selection.path.nodes[0], selection.path.nodes[-1])
-    return plan.Choose(source, inner, selection.selector, ends, selection.path.hops, _sorted(own))
+    return plan.Choose(source, inner, selection.selector, selection.path, plain, _sorted(own))
 
 
 def _is_there(node: Variable) -> Expression:

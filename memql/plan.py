@@ -10,8 +10,9 @@ from typing import Any, Literal, TypeAlias
 
 from memql import bound
 from memql.ast import Direction, Selector
-from memql.bound import Aggregated, Expression, Fusion, Group, Hop, PathOf, Sort, Typed, Variable, Way
+from memql.bound import Aggregated, Expression, Fusion, Group, Hop, PathOf, Pattern, Sort, Typed, Variable, Way
 from memql.errors import Span
+from memql.routes import Route
 from memql.types import Type
 from memql.verbs import Step
 
@@ -110,14 +111,36 @@ class Acyclic(Operator):
 @dataclass(frozen=True, slots=True)
 class Choose(Operator):
     """Each row with those of its rows in `inner` that the selector takes: of all with the same two `ends` the first so
-    many by length, which is that of `hops` together."""
+    many by length, which is that of its hops together."""
 
     source: Operator
     inner: Operator
     selector: Selector
-    ends: tuple[Variable, Variable]
-    hops: tuple[Variable, ...]
+    path: PathOf
+    pattern: Pattern
+    """What is tried is all of this pattern, whose only path that is."""
     variables: tuple[Variable, ...]
+
+    @property
+    def ends(self) -> tuple[Variable, Variable]:
+        return self.path.nodes[0], self.path.nodes[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Seek(Operator):
+    """Each row with the paths that the selector takes from `origin`: sought outward along the route, so that from one
+    place no relation is looked at twice. `closes`: the end was bound before."""
+
+    source: Operator
+    route: Route
+    origin: Variable
+    end: Variable
+    selector: Selector
+    path: PathOf
+    pattern: Pattern
+    closes: bool
+    variables: tuple[Variable, ...]
+    time: Time | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,7 +402,7 @@ def binds(operator: Operator) -> frozenset[Variable]:
             return binds(source) | {hop.variable, end}
         case Repeat(source=source, hop=hop, end=end):
             return binds(source) | {hop.variable, end, *(outside for _, outside in hop.lists)}
-        case Choose(source=source, variables=variables):
+        case Choose(source=source, variables=variables) | Seek(source=source, variables=variables):
             return binds(source) | {*variables}
         case Trace(source=source, path=path):
             return binds(source) | {path.variable}

@@ -17,7 +17,7 @@ Within: TypeAlias = Callable[[Batch], tuple[list[Batch], Numbers]]
 
 
 def choose(running: Running, operator: Choose, batches: Iterator[Batch], within: Within) -> Iterator[Batch]:
-    needed = {*operator.variables, *operator.ends, *operator.hops}
+    needed = {*operator.variables, *operator.ends, *operator.path.hops}
     for batch in batches:
         found, rows = within(batch)
         running.hold(len(rows))
@@ -25,7 +25,7 @@ def choose(running: Running, operator: Choose, batches: Iterator[Batch], within:
             continue
         columns = {each: stacked([made.columns[each] for made in found]) for each in needed}
         lengths = np.zeros(len(rows), np.int64)
-        for hop in operator.hops:
+        for hop in operator.path.hops:
             lengths += _lengths(columns[hop])
         ends = [roots_of(running, columns[end]) for end in operator.ends]
         kept = chosen(operator.selector, lengths, rows, *ends)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from engine.adjacency import Steps
+from engine.adjacency import Direction, Steps
 from engine.columns import Mask, Numbers, any_of
 from engine.execute.batch import Batch, Chains, Column, Values, denses, joined, rows_of
 from engine.execute.running import Prepared, Running, kind_mask
@@ -30,7 +30,7 @@ def expand(running: Running, operator: Expand, batches: Iterator[Batch]) -> Iter
 def _one(running: Running, operator: Expand, batch: Batch) -> Batch:
     reader = running.at(operator.time)
     roots = roots_of(running, batch.columns[operator.origin])
-    rows, steps = _stepped(running, operator, roots)
+    rows, steps = stepped(running, reader, roots, operator.direction, operator.hop.kinds)
     kept = np.ones(len(rows), np.bool_)
     for other in operator.unlike:
         kept &= unlike(running, batch.columns[other], rows, steps.rows)
@@ -73,10 +73,12 @@ def roots_of(running: Running, column: Column) -> Numbers:
     return roots
 
 
-def _stepped(running: Running, operator: Expand, roots: Numbers) -> tuple[Numbers, Steps]:
+def stepped(
+    running: Running, reader: Reader, roots: Numbers, direction: Direction, kinds: Sequence[str] | None
+) -> tuple[Numbers, Steps]:
     """Every relation from these identities, and for each the row of `roots` that it starts from, in that order."""
     asked = np.unique(roots[roots > 0])
-    found = running.at(operator.time).expand(asked, operator.direction, operator.hop.kinds)
+    found = reader.expand(asked, direction, kinds)
     if isinstance(found, Refusal):
         raise Stopped(found)
     order = np.argsort(found.origins, kind="stable")
@@ -124,7 +126,7 @@ def _many(running: Running, operator: Expand, batch: Batch, each: Prepared | Non
     target = roots_of(running, batch.columns[operator.end]) if operator.closes else None
     while len(rows) and (hops.most is None or depth < hops.most):
         depth += 1
-        places, steps = _stepped(running, operator, at)
+        places, steps = stepped(running, reader, at, operator.direction, operator.hop.kinds)
         kept = ~(chains[places] == steps.rows[:, None]).any(axis=1)
         for other in operator.unlike:
             kept &= unlike(running, batch.columns[other], rows[places], steps.rows)

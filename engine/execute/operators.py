@@ -26,6 +26,7 @@ from engine.execute.rows import aggregate, distinct, filter_rows, order, page, p
 from engine.execute.running import Running
 from engine.execute.scan import scan
 from engine.execute.searching import search_rows
+from engine.execute.seeking import seek
 from memql import plan
 from memql.bound import Variable
 from memql.plan import Operator
@@ -58,6 +59,8 @@ def _batches(running: Running, operator: Operator, argument: Batch) -> Iterator[
             return repeat(running, operator, below[0], lambda rows: _within(running, operator, rows))
         case plan.Choose():
             return choose(running, operator, below[0], lambda rows: _within(running, operator, rows))
+        case plan.Seek():
+            return seek(running, operator, below[0])
         case plan.Acyclic():
             return without_circles(running, operator, below[0])
         case plan.Trace():
@@ -91,7 +94,17 @@ def _batches(running: Running, operator: Operator, argument: Batch) -> Iterator[
     raise AssertionError(f"{type(operator)} is no operator")
 
 
-_REPEATING = (plan.Scan, plan.Expand, plan.Repeat, plan.Choose, plan.Unwind, plan.Search, plan.Apply, plan.Order)
+_REPEATING = (
+    plan.Scan,
+    plan.Expand,
+    plan.Repeat,
+    plan.Choose,
+    plan.Seek,
+    plan.Unwind,
+    plan.Search,
+    plan.Apply,
+    plan.Order,
+)
 """Operators that copy what they take: what nobody asks for any more is not copied."""
 _MIXING = (plan.Aggregate, plan.Distinct, plan.Order, plan.Page, plan.Union)
 """Operators that bring together what belongs to different rows."""

@@ -14,6 +14,7 @@ from memql.rules.beginnings import begin_where_least
 from memql.rules.conditions import cannot_fail, filter_early
 from memql.rules.pages import compute_late, only_the_first, project_once
 from memql.rules.scans import ask_the_graph, find_by_id, know_the_kind
+from memql.rules.selections import seek_outward
 from memql.statistics import UNKNOWN, Statistics
 
 __all__ = ["RULES", "Rule", "ask_the_graph", "cannot_fail", "find_by_id", "improved"]
@@ -22,6 +23,7 @@ Rule: TypeAlias = Callable[[Operator, Statistics], Operator]
 
 RULES: tuple[Rule, ...] = (
     begin_where_least,
+    seek_outward,
     filter_early,
     know_the_kind,
     find_by_id,

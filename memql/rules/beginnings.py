@@ -27,6 +27,8 @@ def _begun(operator: Operator, conditions: tuple[Expression, ...], statistics: S
         case plan.Ask():
             inner = _begun(operator.inner, (), statistics)
             return replace(operator, source=_begun(operator.source, conditions, statistics), inner=inner)
+        case plan.Seek():
+            return replace(operator, source=_begun(operator.source, conditions, statistics))
         case plan.Choose():
             # Whatever is asked of the ends may as well be asked before: it takes or leaves all paths of two nodes.
             inner = _begun(operator.inner, conditions, statistics)
@@ -34,7 +36,7 @@ def _begun(operator: Operator, conditions: tuple[Expression, ...], statistics: S
         case plan.Scan() | plan.Expand() | plan.Repeat():
             nodes, hops, base = _chain(operator)
             known = plan.binds(base)
-            order = sorted(nodes, key=lambda node: -1 if node in known else _cost(node, conditions))
+            order = sorted(nodes, key=lambda node: -1 if node in known else cost(node, conditions))
             if statistics.known:
                 order, hops = weighed(order, hops, known, conditions, statistics)
             return expanded(_begun(base, conditions, statistics), tuple(order), tuple(hops), known, operator.time)
@@ -77,7 +79,7 @@ def _same_match(hops: list[bound.Stretch], operator: plan.Expand | plan.Repeat, 
     return operator.hop.variable in met
 
 
-def _cost(node: Variable, conditions: tuple[Expression, ...]) -> int:
+def cost(node: Variable, conditions: tuple[Expression, ...]) -> int:
     """How many items there may be, roughly: one, a few, those of a kind, all."""
     least = 3
     for condition in conditions:

@@ -48,7 +48,7 @@ def _sunk(operator: Operator, condition: Expression) -> Operator | None:
             passes = needed <= plan.binds(operator.source)
         case plan.Project(keeps=True):
             passes = needed <= plan.binds(operator.source) - {variable for variable, _ in operator.items}
-        case plan.Search(ranks=False):
+        case plan.Search(ranks=False) | plan.Seek():
             passes = needed <= plan.binds(operator.source)
         case _:
             return None

@@ -26,6 +26,8 @@ from memql.rules import RULES
 
 ME = Principal("usr_me", admin=True)
 KINDS = ("SIMILAR_TO", "SUPPORTS")
+LIMITS = Limits(graph_gather_ms=0, query_steps=200_000_000, query_rows_held=50_000_000, read_ms=600_000)
+"""Where nothing better than counting is tried, there is much to count."""
 WORLDS, ASKED = int(os.environ.get("MEMQL_EXAMPLES", "25")), 16
 
 
@@ -53,7 +55,7 @@ class Graph:
 @pytest.fixture(scope="module")
 def tenant() -> Iterator[Tenant]:
     with tempfile.TemporaryDirectory() as folder:
-        opened = Tenant.open("t", Path(folder) / "t", clock=SystemClock(), limits=Limits(graph_gather_ms=0))
+        opened = Tenant.open("t", Path(folder) / "t", clock=SystemClock(), limits=LIMITS)
         assert isinstance(opened, Tenant)
         yield opened
         opened.close()
