@@ -12,6 +12,7 @@ from memql.catalog import Catalog
 from memql.errors import Problem, Reason, Refusal
 from memql.estimating import Estimates, estimates
 from memql.lower import lower
+from memql.needs import needed
 from memql.parse import parse
 from memql.rules import RULES, Rule, improved
 from memql.statistics import UNKNOWN, Statistics
@@ -59,7 +60,7 @@ class Compiled:
     def needed(self) -> Mapping[int, frozenset[Variable]]:
         """Of each operator, by its identity, the variables that its sources must have."""
         found: dict[int, frozenset[Variable]] = {}
-        for identity, wanted in plan.needed(self.plan, frozenset(self.columns)):
+        for identity, wanted in needed(self.plan, frozenset(self.columns)):
             found[identity] = found.get(identity, frozenset()) | wanted
         return found
 

@@ -5,15 +5,13 @@ and the engine runs them.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias
 
 from memql import bound
 from memql.ast import Direction, Selector
 from memql.bound import Aggregated, Expression, Fusion, Group, Hop, PathOf, Pattern, Sort, Typed, Variable, Way
-from memql.errors import Span
 from memql.routes import Route
-from memql.types import Type
 from memql.verbs import Step
 
 Time: TypeAlias = bound.Time
@@ -290,7 +288,7 @@ Rule: TypeAlias = Callable[[Operator], Operator]
 
 def inputs(operator: Operator) -> Iterator[tuple[str, Operator]]:
     """The operators right beneath, each with the name of its place."""
-    for name in _names(operator):
+    for name in names(operator):
         value = getattr(operator, name)
         if isinstance(value, Operator):
             yield name, value
@@ -298,12 +296,12 @@ def inputs(operator: Operator) -> Iterator[tuple[str, Operator]]:
             yield from ((name, member) for member in value if isinstance(member, Operator))
 
 
-def _names(value: Any) -> tuple[str, ...]:
+def names(value: Any) -> tuple[str, ...]:
     """The names of its fields."""
     of = type(value)
-    if (names := _NAMES.get(of)) is None:
-        names = _NAMES[of] = tuple(each.name for each in fields(of))
-    return names
+    if (found := _NAMES.get(of)) is None:
+        found = _NAMES[of] = tuple(each.name for each in fields(of))
+    return found
 
 
 _NAMES: dict[type, tuple[str, ...]] = {}
@@ -337,40 +335,11 @@ def _expressions(value: Any) -> Iterator[Expression]:
         yield from (each for each in (value.as_of, value.valid_at, value.during, value.until) if each is not None)
     elif isinstance(value, Step):
         yield from value.expressions()
-
-
-def uses(operator: Operator) -> frozenset[Variable]:
-    """Every variable that the operator itself names, in whatever it holds but the operators beneath."""
-    found: set[Variable] = set()
-    for name in _names(operator):
-        _gather(getattr(operator, name), found)
-    return frozenset(found)
-
-
-def _gather(value: Any, found: set[Variable]) -> None:
-    if isinstance(value, Variable):
-        found.add(value)
-    elif isinstance(value, tuple):
-        for member in value:
-            _gather(member, found)
-    elif is_dataclass(value) and not isinstance(value, Operator | Type | Span):
-        for name in _names(value):
-            _gather(getattr(value, name), found)
-
-
-def needed(operator: Operator, above: frozenset[Variable]) -> Iterator[tuple[int, frozenset[Variable]]]:
-    """Of each operator, by its identity, the variables that its sources must have: those that it uses itself, and
-    those `above` that are asked of its rows. What nobody asks for need not be carried along."""
-    wanted = uses(operator)
-    if not isinstance(operator, Aggregate | Union) and not (isinstance(operator, Project) and not operator.keeps):
-        wanted |= above
-    for place, below in inputs(operator):
-        if place not in ("source", "parts"):
-            # A plan within a plan takes from the rows of this one whatever it names.
-            wanted = wanted.union(*map(uses, walked(below)))
-    yield id(operator), wanted
-    for _, below in inputs(operator):
-        yield from needed(below, wanted)
+    elif isinstance(value, Hop):
+        yield from _expressions(value.each)
+    elif isinstance(value, Route):
+        for conditions in (*(leg.conditions for leg in value.legs), *(each.conditions for each in value.arrivals)):
+            yield from conditions
 
 
 def rebuilt(operator: Operator, by: Rule) -> Operator:

@@ -44,6 +44,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "waking",
         "routes",
         "plan",
+        "needs",
         "lower",
         "statistics",
         "estimating",
