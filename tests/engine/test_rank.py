@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.rank import Boost, Ranking, Scores, Signal, rank
+from engine.rank import Boost, Fusion, Ranking, Scores, Signal, rank
 from engine.search.question import read
 from engine.search.times import DAY, Span, says_when, spans
 
@@ -23,8 +23,14 @@ def signal(name: str, weight: float, scores: dict[int, float]) -> Signal:
     return Signal(name, weight, of)
 
 
-def ranked(*signals: Signal, of: Iterable[int], boosts: Sequence[Boost] = ()) -> Ranking:
-    return rank(np.array(sorted(set(of)), np.int64), signals, boosts)
+FUSIONS = (
+    Fusion(), Fusion("rrf"), Fusion("rrf", k=0.5), Fusion("linear"), Fusion("linear", normalize="zscore"),
+    Fusion("linear", normalize="none"),
+)  # fmt: skip
+
+
+def ranked(*signals: Signal, of: Iterable[int], boosts: Sequence[Boost] = (), fusion: Fusion = FUSIONS[0]) -> Ranking:
+    return rank(np.array(sorted(set(of)), np.int64), signals, boosts, fusion)
 
 
 def days(found: list[Span]) -> list[tuple[str, str]]:
@@ -50,17 +56,43 @@ def test_every_candidate_is_scored_on_every_signal() -> None:
 @given(
     st.lists(st.dictionaries(st.integers(1, 40), st.floats(-2, 9, width=32), max_size=20), min_size=1, max_size=4),
     st.dictionaries(st.integers(1, 40), st.sampled_from([0.0, 0.5, 1.0]), max_size=20),
+    st.sampled_from(FUSIONS),
 )
 def test_shares_add_up_to_the_total_and_order_is_total(
-    worlds: list[dict[int, float]], matches: dict[int, float]
+    worlds: list[dict[int, float]], matches: dict[int, float], fusion: Fusion
 ) -> None:
-    """Whatever the scores: totals fall, equal ones rise by dense id, and the shares of a row are its total."""
+    """Whatever the scores and the fusion: totals fall, equal ones rise by dense id, a row's shares are its total."""
     signals = [signal(f"s{number}", 1 / (number + 1), world) for number, world in enumerate(worlds)]
     boost = Boost("boost", 2.0, lambda denses: [matches.get(dense, 0.0) for dense in denses.tolist()])
-    found = ranked(*signals, of=[dense for world in worlds for dense in world], boosts=[boost])
+    found = ranked(*signals, of=[dense for world in worlds for dense in world], boosts=[boost], fusion=fusion)
     assert np.allclose(sum(part.share for part in found.parts), found.totals)
     pairs = list(zip((-found.totals).tolist(), found.denses.tolist(), strict=True))
     assert pairs == sorted(pairs)
+
+
+@given(
+    st.dictionaries(st.integers(1, 40), st.floats(0, 9, width=32), min_size=1, max_size=20), st.sampled_from(FUSIONS)
+)
+def test_one_signal_alone_keeps_its_order(scores: dict[int, float], fusion: Fusion) -> None:
+    """However it is scaled: a scale moves no hit of one signal past another."""
+    found = ranked(signal("words", 0.3, scores), of=scores, fusion=fusion)
+    raw = [scores[dense] for dense in found.denses.tolist()]
+    assert raw == sorted(raw, reverse=True) or np.ptp(list(scores.values())) < 1e-6
+
+
+def test_a_scale_runs_from_the_least_to_the_greatest() -> None:
+    """Between 0 and 1, by rank alone where equals are equal, and not at all."""
+    of = {3: 4.0, 5: 1.0, 8: 0.0, 9: 4.0}
+
+    def scaled(fusion: Fusion) -> dict[int, float]:
+        found = ranked(signal("words", 1, of), of=of, fusion=fusion)
+        return {dense: round(z, 4) for dense, z in zip(found.denses.tolist(), found.parts[0].z.tolist(), strict=True)}
+
+    assert scaled(Fusion("linear")) == {3: 1, 9: 1, 5: 0.25, 8: 0}
+    assert scaled(Fusion("rrf", k=1)) == {3: 0.5, 9: 0.5, 5: 0.25, 8: 0}
+    assert scaled(Fusion("linear", normalize="none")) == of
+    alone = ranked(signal("words", 1, {7: 2.5}), of=[7], fusion=Fusion("linear"))
+    assert alone.totals.tolist() == [1.0]
 
 
 def test_a_signal_without_spread_says_nothing() -> None:

@@ -1,6 +1,7 @@
 """Laws of SEARCH, on real stores beside a reckoning of each item: the filter comes first and the limit is filled, the
 same is found whichever way it is asked, what is not seen has no say, and scores are what they are said to be."""
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from memql.errors import Refusal
 from memql.explain import walked
 from memql.values import iso
 from tests.engine.search_world import ADA, Place, Scores, by_meaning, by_nearness, by_words, fused
+from tests.engine.search_world import WORDS as WORLD
 
 QUERY, WORDS = "winter garden", "tea river stone"
 FILTERS = {
@@ -321,6 +323,25 @@ def test_words_of_named_properties_follow_what_is_written(tmp_path: Path) -> Non
     assert made.ask(f"AS OF $before {query}", before=before) == [("the tower",)]
     made.write(EraseItem(id=id_))
     assert made.ask(f"AS OF $before {query}", before=before) == []
+    made.tenant.close()
+
+
+def test_words_are_counted_as_the_text_index_counts_them(tmp_path: Path) -> None:
+    """What all items say in two properties scores the same by either, where all of them are seen."""
+    made = Place(tmp_path / "t", memories=0, strangers=False)
+    made.write(DeclareKind(name="Leaf", text="front", properties=tuple(
+        PropertyInput(name=name, type="string") for name in ("front", "back"))))  # fmt: skip
+    for id_ in made.entities:
+        made.write(EraseItem(id=id_))
+    chance = random.Random(3)
+    for _ in range(40):
+        said = " ".join(chance.choices(WORLD, k=chance.randint(1, 30)))
+        made.write(AddItem(kind="Leaf", properties={"front": said, "back": said}))
+    for words in ("tea", "tea tea stone", "winter gardens and the rivers", "nothing"):
+        query = "SEARCH x:Leaf MATCHES $w {} LIMIT 100 RETURN x.front, score.text(x)"
+        front, back = (made.ask(query.format(on), w=words) for on in ("ON front", "ON back"))
+        assert [text for text, _ in front] == [text for text, _ in back]
+        assert np.allclose([score for _, score in front], [score for _, score in back], rtol=1e-4)
     made.tenant.close()
 
 
