@@ -196,10 +196,13 @@ class Subquery(Typed):
 
 @dataclass(frozen=True, slots=True)
 class KnownTogether(Typed):
-    """Whether there was a moment at which all of these versions were known: nodes, relations and chains of them. What a
-    lasting relation among them leads to is left out: it is reached whatever its times."""
+    """Whether there was a moment at which all of these versions were known, nodes, relations and chains of them, and
+    each is true when `time` asks for it. `reached` says of nodes by which relation they may be reached, of a chain by
+    the one at that place: what a lasting one leads to is left out, since it is reached whatever its times."""
 
     versions: tuple["Expression", ...]
+    reached: tuple[tuple["Expression", "Expression", int], ...]
+    time: "Time | None"
 
 
 Expression: TypeAlias = (

@@ -14,7 +14,7 @@ from memql.functions import FUNCTIONS, OPERATORS, Unanswerable
 from memql.functions.function import mistyped, shown
 from memql.functions.times import is_temporal, part
 from memql.order import Truth, and_, compared, equal, or_, quantified
-from memql.world import Datum, Node, Relation, World, known_together, node_property, relation_property
+from memql.world import Datum, Node, Relation, World, is_reached, known_together, node_property, relation_property
 
 Row: TypeAlias = tuple[Datum, ...]
 Places: TypeAlias = Mapping[Variable, int]
@@ -170,8 +170,15 @@ class Evaluator:
         return run
 
     def _known_together(self, each: bound.KnownTogether, places: Places) -> Meaning:
+        """Whether each is true when it is asked for is the world's to say, which has read them."""
         versions = [self.meaning(version, places) for version in each.versions]
-        return lambda row: known_together([version(row) for version in versions])
+        reached = [(self.meaning(node, places), self.meaning(by, places), at) for node, by, at in each.reached]
+
+        def run(row: Row) -> Truth:
+            left_out = {id(node(row)) for node, by, at in reached if is_reached(node(row), by(row), at)}
+            return known_together([value for version in versions if id(value := version(row)) not in left_out])
+
+        return run
 
     # Calls and operators
 

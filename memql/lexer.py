@@ -228,7 +228,7 @@ def _is_time(found: list[Token], at: int) -> bool:
     for place, token in enumerate(found[: at - 1]):
         if token.text == found[at].text and token.type == "IDENT":
             before, after = found[place - 1].type if place else "", found[place + 1].type
-            if after != "(" and before not in (".", ":"):
+            if after != "(" and before not in (".", ":", "WITH"):
                 return False
     return True
 

@@ -93,13 +93,15 @@ def moment(us: int) -> datetime | None:
 
 
 def known_together(versions: Sequence[Datum]) -> bool:
-    """Whether there was a moment at which all of these nodes, relations and lists of relations were known. What a
-    lasting relation among them leads to is reached whatever its times."""
-    each = [one for many in versions for one in (many if isinstance(many, list) else [many])]
-    reached = {one.state.target for one in each if isinstance(one, Relation) and one.kind in LASTING}
-    kept = [one.state for one in each if not (isinstance(one, Node) and one.state.root in reached)]
-    began, ended = [state.recorded_at for state in kept], [state.retired_at for state in kept]
-    return not kept or max(began) < min(ended)
+    """Whether there was a moment at which all of these nodes, relations and lists of relations were known."""
+    states = [one.state for many in versions for one in (many if isinstance(many, list) else [many])]
+    return not states or max(each.recorded_at for each in states) < min(each.retired_at for each in states)
+
+
+def is_reached(node: Node, by: Datum, at: int) -> bool:
+    """Whether that relation, or the one at that place of a chain, leads to the node whatever its times."""
+    relation = (by[at] if by else None) if isinstance(by, list) else by
+    return relation is not None and relation.kind in LASTING and bool(relation.state.target == node.state.root)
 
 
 @dataclass(frozen=True, slots=True)

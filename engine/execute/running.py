@@ -290,9 +290,7 @@ class Prepared:
             kinds = self._columns.column("kind")[column.numbers]
             return np.isin(kinds, self._codes) & (column.numbers > 0)
         if isinstance(self._expression, bound.KnownTogether):
-            columns = [batch.columns[variable] for variable in self._variables]
-            if (found := known_together(self._running.reader, columns, batch.size)) is not None:
-                return found
+            return known_together(self._running.at(self._expression.time), self._expression, batch)
         if self._decide and isinstance(column := batch.columns[self._variables[0]], Nodes):
             decided = self._decide(column.numbers)
             rows = np.flatnonzero(decided.open)

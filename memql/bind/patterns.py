@@ -84,7 +84,7 @@ def _bound(
         conditions += walking.conjuncts(bind_condition(binding, made.sight, where))
     if binding.time is not None and binding.time.history:
         hops = [hop for hop in made.hops if isinstance(hop, bound.Hop)]
-        conditions += known_together(made.nodes, hops, made.known)
+        conditions += known_together(binding, made.nodes, hops, made.known)
     return replace(_pattern(binding, made, conditions), selection=selection), made.sight
 
 

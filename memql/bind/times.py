@@ -62,7 +62,9 @@ def _span(binding: Binding, written: ast.Times) -> tuple[Expression | None, Expr
 # With history
 
 
-def known_together(nodes: Sequence[Variable], hops: Sequence[Hop], known: set[Variable]) -> Iterator[Expression]:
+def known_together(
+    binding: Binding, nodes: Sequence[Variable], hops: Sequence[Hop], known: set[Variable]
+) -> Iterator[Expression]:
     """What a pattern with history asks of its versions beside all else. What was bound before is only an identity here,
     and asks for nothing. Each hop by itself rules out early what all together would rule out in the end."""
     own = [node for node in dict.fromkeys(nodes) if node not in known]
@@ -73,12 +75,20 @@ def known_together(nodes: Sequence[Variable], hops: Sequence[Hop], known: set[Va
         for hop in hops:
             ends = [end for end in dict.fromkeys((hop.near, hop.far)) if end in own and not _reached(end, hop, hops)]
             if ends and hop.variable in passed:
-                yield _together(*ends, hop.variable)
-    yield _together(*own, *passed)
+                yield _together(binding, (*ends, hop.variable), (hop,))
+    yield _together(binding, (*own, *passed), hops)
 
 
-def _together(*versions: Variable) -> Expression:
-    return bound.KnownTogether(tuple(map(bound.local, versions)), type=BOOLEAN.present())
+def _together(binding: Binding, versions: Sequence[Variable], hops: Sequence[Hop]) -> Expression:
+    reached = [
+        (bound.local(end), bound.local(hop.variable), at)
+        for hop in hops
+        for end, at in ((hop.near, 0), (hop.far, -1))
+        if end in versions and (hop.kinds is None or LASTING & set(hop.kinds))
+    ]
+    return bound.KnownTogether(
+        tuple(map(bound.local, versions)), tuple(reached), of_clause(binding), type=BOOLEAN.present()
+    )
 
 
 def _reached(node: Variable, but: Hop, hops: Sequence[Hop]) -> bool:
