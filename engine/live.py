@@ -353,6 +353,8 @@ class LiveQueries:
         return Delta(answer.cursor, made.added, made.changed, made.removed)
 
     def _cannot_tell(self, answer: _Answer, after: Cursor) -> str:
+        if answer.footprint.as_of:
+            return "a clause reads AS OF a time of its own"
         if answer.footprint.scored:
             return "scores and state are not versioned"
         if after.position > answer.cursor.position:

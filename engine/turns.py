@@ -17,14 +17,15 @@ def next_turn(reader: Reader, reads: Footprint, at: int) -> int:
         return FOREVER
     columns, adjacency, position = reader.scope.columns, reader.adjacency, reader.position
     everything = [None] if reads.searches or reads.anything else []
+    past = reads.past or reads.anything
     kinds = [*everything, *(site.kinds for site in reads.sites)]
     # What is read of the past may have ended since, and still be true or not.
-    items = reader.scope.visible if reads.anything else reader.scope.alive
+    items = reader.scope.visible if past else reader.scope.alive
     items = items & _of(columns.column("kind")[: reader.scope.count], kinds, columns.codes)
     passed = [*everything, *(step.kinds for step in reads.steps)]
     count = adjacency.count
     rows = adjacency.column("born")[:count] <= position
-    if not reads.anything:
+    if not past:
         rows &= adjacency.column("died")[:count] > position
     rows &= _of(adjacency.column("kind")[:count], passed, columns.codes)
     turns = [_after(columns.column(name)[: reader.scope.count][items], at) for name in ("valid_from", "valid_to")]

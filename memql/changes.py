@@ -129,7 +129,8 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a query reads. `searches`: the ways of searching that it uses. `dated`: whether what is true today decides.
+    """What a query reads. `searches`: the ways of searching that it uses. `dated`: whether what is true today decides;
+    `past`: whether versions are read that are not the current ones, and `as_of`: those of an earlier time.
     `owners`: whose own items are seen besides everyone's (None: all); `roots`: the numbers of the items that are named
     by their ids, where they are there. Both are the reader's to say."""
 
@@ -142,13 +143,15 @@ class Footprint:
     ordered: bool = False
     dated: bool = True
     anything: bool = False
+    past: bool = False
+    as_of: bool = False
     owners: frozenset[str] | None = None
     roots: Mapping[str, int] | None = None
 
     @property
     def scored(self) -> bool:
         """Whether it reads what is not versioned: its past answers cannot be given again."""
-        return bool(self.figures or self.searches or self.anything)
+        return bool(self.figures or self.searches or self.anything or self.as_of)
 
     @property
     def kinds(self) -> frozenset[str] | None:

@@ -19,11 +19,10 @@ _UNDERSTOOD = frozenset(
     {
         bound.Query, bound.Part, bound.Match, bound.Unwind, bound.Search, bound.Way, bound.Fusion, bound.Sort,
         bound.Project, bound.Apply, bound.Pattern, bound.Hop, bound.Group, bound.Selection, bound.PathOf,
-        bound.Asked, bound.Constant,
-        bound.Parameter, bound.Local, bound.Property, bound.Figure, bound.Labelled, bound.Call, bound.Compared,
-        bound.Joined, bound.Aggregated, bound.Case, bound.ListOf, bound.MapOf, bound.Projected, bound.Index,
-        bound.Slice, bound.Comprehension,
-        bound.Quantified, bound.Reduce, bound.Subpattern, bound.Subquery, bound.Time, Variable,
+        bound.Asked, bound.Constant, bound.Parameter, bound.Local, bound.Property, bound.Figure, bound.Labelled,
+        bound.Call, bound.Compared, bound.Joined, bound.Aggregated, bound.Case, bound.ListOf, bound.MapOf,
+        bound.Projected, bound.Index, bound.Slice, bound.Comprehension, bound.Quantified, bound.Reduce,
+        bound.Subpattern, bound.Subquery, bound.KnownTogether, bound.Time, Variable,
     }
 )  # fmt: skip
 """What the walk knows to take in. Anything else of `bound` counts as reading everything."""
@@ -35,8 +34,11 @@ def footprint(query: bound.Query) -> Footprint:
     for each in inside(query):
         if type(each).__module__ == bound.__name__ and type(each) not in _UNDERSTOOD:
             made.anything = True
-        # Of history each version is a row, whatever of it is new; and what was is not only what is.
-        made.anything |= isinstance(each, bound.Time) and (each.history or each.as_of is not None)
+        if isinstance(each, bound.Time):
+            made.past |= each.history or each.as_of is not None
+            made.as_of |= each.as_of is not None
+            # Of history each version is a row, whatever of it is new.
+            made.ordered |= each.history
     for part in query.parts:
         made.part(part, last=True)
     if not all(query.alls) and len(query.parts) > 1:
@@ -44,7 +46,7 @@ def footprint(query: bound.Query) -> Footprint:
     return Footprint(
         tuple(made.sites), tuple(made.steps), _gathered(made.items), _gathered(made.relations),
         frozenset(made.figures), frozenset(made.searches), made.ordered, _moves(query.time) and bool(made.sites),
-        made.anything,
+        made.anything, made.past, made.as_of,
     )  # fmt: skip
 
 
@@ -73,7 +75,7 @@ class _Gathering:
         self.figures: set[str] = set()
         self.searches: set[str] = set()
         self.ordered = False
-        self.anything = False
+        self.anything = self.past = self.as_of = False
         self._met: dict[Variable, Site] = {}
 
     # Clauses
@@ -205,6 +207,8 @@ class _Gathering:
             case bound.Call(function="provenance", arguments=arguments):
                 self.provenance()
                 self.all_of(arguments)
+            case bound.KnownTogether(versions=versions):
+                self.below(*versions)
             case bound.Compared(operator="=" | "<>", left=left, right=right):
                 self.below(left, right)
             case bound.Aggregated(function=function, operand=operand, second=second):

@@ -24,7 +24,9 @@ def wakes(footprint: Footprint) -> Iterator[str]:
     if footprint.figures:
         yield f"state: {', '.join(sorted(footprint.figures))}"
     if footprint.ordered:
-        yield "any new version of these, since their order decides"
+        yield "any new version of these" + ("" if footprint.past else ", since their order decides")
+    if footprint.past:
+        yield "the same of versions that are not the current ones"
     if footprint.dated:
         yield "the next time that one of these begins or ceases to be true"
 

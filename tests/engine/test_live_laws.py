@@ -68,6 +68,13 @@ BY_HAND = (
     "MATCH p = ANY SHORTEST (a:Thing)-[:LINKS|SIMILAR_TO]-{1,3}(b:Memory) RETURN a.id AS a, b.id AS b, length(p) AS n",
     "MATCH p = SHORTEST 2 (a:Red)-[]->{1,3}(b:Blue) RETURN a.id AS a, [n IN nodes(p) | n.s] AS s",
     "MATCH ACYCLIC (a:Thing)-[:LINKS]-{1,3}(b) RETURN a.id AS a, b.id AS b",
+    "MATCH (t:Thing) WITH HISTORY RETURN t.id AS t, t.s AS s, t.version AS v",
+    "MATCH (t:Thing)-[r:LINKS]->(o) WITH HISTORY RETURN t.version AS t, r.version AS r, o.id AS o",
+    "WITH HISTORY MATCH (t:Red) RETURN count(*) AS n",
+    "MATCH (t:Thing {id: $one}) RETURN [v IN history(t) | v.s] AS s, changed_by(t) AS c",
+    "MATCH (e)-[:SUPERSEDES]->(t) RETURN t.id AS t, retired_by(t) AS r, t.retired_at AS at",
+    "MATCH (t:Thing) MATCH (t)--(o) AS OF datetime() - duration('PT1M') RETURN t.id AS t, o.id AS o",
+    "VALID DURING datetime('2024-01-09T00:00Z') TO datetime('2030-01-09T00:00Z') MATCH (t:Thing)--(o) RETURN t.id AS t",
     "MATCH (t:Thing) CALL (t) { MATCH (t)-->(o) RETURN count(o) AS n } RETURN t.id AS t, n",
     "VALID AT datetime('2024-01-09T00:00Z') MATCH (t:Thing) RETURN t.id AS t, t.s AS s",
     "MATCH (t:Thing) WHERE t.valid_to IS NULL RETURN t.id AS t, t.version AS v",
@@ -158,7 +165,7 @@ def asked(tenant: Tenant, question: Question, by: Principal, at: int) -> Asked |
             return Asked(question, by, rows.problems[0].code, reads)
         return Asked(question, by, Counter(keyed(rows.rows, None, False).said.values()), reads)
 
-    found = tenant.read_now(ask, by, valid_at=at)
+    found = tenant.read_now(ask, by, needs=compiled.needs, at_least=tenant.position, valid_at=at)
     assert not isinstance(found, Refusal), found
     return found
 
@@ -182,8 +189,9 @@ def test_no_change_is_missed(seed: int) -> None:
     with begun(chance) as writing:
         tenant = writing.tenant
         at = tenant.clock.now() + HOUR
+        scored = [Question(f"LIVE {text}", {}, False) for text in chance.sample(SCORED, 2)]
         asking = [
-            found for question in questions(chance, 24, writing.items)
+            found for question in (*questions(chance, 20, writing.items), *scored)
             if (found := asked(tenant, question, chance.choice(EVERYBODY), at)) is not None
         ]  # fmt: skip
         for _ in range(20):
