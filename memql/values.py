@@ -106,7 +106,7 @@ def _conform_scalar(value: object, of: str) -> "Value | Misfit":
         case "integer", int():
             return value if value in INT64 else Misfit(f"{_short(value)} does not fit in 64 bits")
         case "float", int() | float():
-            number = float(value) if abs(value) < 2**1023 else math.inf
+            number = float(value) if isinstance(value, float) or abs(value) < 2**1023 else math.inf
             return number if math.isfinite(number) else Misfit("a float must be finite")
         case "string", str():
             return text_misfit(value) or value
