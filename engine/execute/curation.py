@@ -39,6 +39,7 @@ from memql.world import Datum, Node, Relation
 _STEP = re.compile(r"steps\[(\d+)\]")
 ONLY_READS = "Q503"
 NOTHING = "nothing was found to write about, and nothing was written"
+SO_ALREADY = "all of it was so already, and nothing was written"
 ASKED_BEFORE = "this was carried out before under its key; what it returned then cannot be found again"
 
 
@@ -174,11 +175,12 @@ def answer(
     """What RETURN gives, or the counts of what the record holds."""
     compiled = statement.compiled
     found = replace(_rows(statement, reader.position, made.notices), receipt=receipt, at=reader.scope.valid_at or 0)
-    if receipt is None:
-        found = replace(found, notices=(*found.notices, NOTHING))
+    events = _events(record, made) if receipt else ()
+    if not events:
+        found = replace(found, notices=(*found.notices, SO_ALREADY if receipt else NOTHING))
     running = statement.running(reader, reader.scope.valid_at or 0)
     if isinstance(compiled.plan, plan.Curate):
-        rows: list[tuple[Any, ...]] | Refusal = [counted(_events(record, receipt))]
+        rows: list[tuple[Any, ...]] | Refusal = [counted(events)]
     elif receipt is not None and len(receipt.ids) != len(made.steps):
         rows, found = [], replace(found, notices=(*found.notices, ASKED_BEFORE))
     else:
@@ -197,11 +199,11 @@ def answer(
     return replace(found, rows=rows)
 
 
-def _events(record: Record | None, receipt: Receipt | None) -> tuple[Event, ...]:
-    """What was recorded; nothing where all of it was so already."""
-    if record is None or receipt is None or record.ids != receipt.ids:
-        return ()
-    return record.events if any(isinstance(event, Curated) for event in record.events) else ()
+def _events(record: Record | None, made: Draft) -> tuple[Event, ...]:
+    """What was recorded; nothing where all of it was so already, and the record is of something else."""
+    events = record.events if record else ()
+    ours = any(isinstance(event, Curated) and event.read == made.position for event in events)
+    return events if ours else ()
 
 
 def _above(operator: Operator) -> tuple[Operator, dict[int, int]]:
