@@ -390,5 +390,6 @@ _WRITERS: dict[type, Callable[[Any], tuple[int, str]]] = {
     ast.Reduce: _reduce,
     ast.Subpattern: _subpattern,
     ast.PatternList: _pattern_list,
+    ast.PathValue: lambda each: (12, _path(each.path)),
     ast.Subquery: lambda each: (12, f"{each.asks.upper()} {_braces(each.query)}"),
 }

@@ -58,7 +58,6 @@ class Ordered:
             if self.selector.how == "lengths" and len(lengths) > self.selector.count:
                 break
             found.append(path)
-            self.running.hold_paths(sum(lengths) + len(found) * path.least)
             if self.selector.how != "lengths" and len(found) == self.selector.count:
                 break
         return found
@@ -73,12 +72,16 @@ class Ordered:
             least = circle or int(depth[station])
             heappush(waiting, Back(least, number, station, (), (), (int(at[station]),), arrival))
             number += 1
+        held = 0
         while waiting:
             back = heappop(waiting)
-            self.running.count(1)
+            held -= len(back.relations)
+            ways = self._into.get(back.station, ())
+            self.running.count(1 + len(ways))
+            self.running.hold_paths(held)
             if not depth[back.station] and len(back.relations) == back.least:
                 yield back
-            for before, relation, leg in self._into.get(back.station, ()):
+            for before, relation, leg in ways:
                 length = len(back.relations) + 1
                 least = circle or length + int(depth[before])
                 if relation in back.relations or (self.most is not None and least > self.most):
@@ -88,7 +91,7 @@ class Ordered:
                 node = int(at[before])
                 if self.selector.acyclic and node in back.nodes:
                     continue
-                number += 1
+                number, held = number + 1, held + length
                 passed, along = (relation, *back.relations), (leg, *back.legs)
                 heappush(waiting, Back(least, number, before, passed, along, (node, *back.nodes), back.arrival))
 

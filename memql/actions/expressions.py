@@ -90,12 +90,6 @@ def labelled(parts: list[Made], span: Span) -> Made:
 
 
 @action()
-def call(parts: list[Made], span: Span) -> Made:
-    name, given = parts
-    return _call(name.name, given, span)
-
-
-@action()
 def method(parts: list[Made], span: Span) -> Made:
     """`date.truncate(…)`: the name has a point in it."""
     space, name, given = parts
@@ -106,10 +100,10 @@ def method(parts: list[Made], span: Span) -> Made:
     if not isinstance(space, ast.Name):
         message = "a function is called by its name"
         raise wrong("Q006", message, f"write {name.name}(…) around the value", name.span)
-    return _call(".".join([space.name, *words]), given, span)
+    return called(".".join([space.name, *words]), given, span)
 
 
-def _call(name: str, given: Role, span: Span) -> ast.Expression:
+def called(name: str, given: Role, span: Span) -> ast.Expression:
     match given.role:
         case "quantified":
             if name.lower() not in _QUANTIFIERS:
@@ -165,6 +159,10 @@ def list_(parts: list[Made], span: Span) -> Made:
 
 def _comprehension(parts: Sequence[Made], where: Made, each: Made, span: Span) -> Made:
     head = parts[0]
+    if isinstance(head, ast.Compared) and head.operators == ("=",) and each is not None:
+        named, value = head.operands
+        if isinstance(named, ast.Name) and isinstance(value, ast.PathValue):
+            return ast.PatternList(replace(value.path, variable=named), where, each, span=span)
     if isinstance(head, ast.Subpattern) and head.bare:
         if each is None:
             raise wrong("Q006", "a list of a pattern says what it is made of", "[(a)-->(b) | b.name]", span)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Literal
 
 from memql import ast
-from memql.actions.expressions import whole
+from memql.actions.expressions import called, whole
 from memql.actions.made import (
     ACTIONS,
     Action,
@@ -45,6 +45,16 @@ def shortest(parts: list[Made], span: Span) -> Made:
             "Q006", f"`{named.name}` takes two nodes and the relations between them, from the first on", hint, span
         )
     return replace(whole, relations=(replace(relation, hops=replace(hops, shortest=which)),), span=span)
+
+
+@action()
+def call(parts: list[Made], span: Span) -> Made:
+    """What is called like a function may be a path: shortestPath((a)-[*]-(b))."""
+    name, given = parts
+    only = given.value[0] if given.role == "plain" and len(given.value) == 1 else None
+    if name.name.lower() not in _SHORTEST or not isinstance(only, ast.Subpattern) or not only.bare:
+        return called(name.name, given, span)
+    return ast.PathValue(shortest([name, only.paths[0]], span), span=span)
 
 
 @action()

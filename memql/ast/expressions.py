@@ -220,10 +220,17 @@ class Subquery(Written):
     query: "Query"
 
 
+@dataclass(frozen=True, slots=True)
+class PathValue(Written):
+    """`shortestPath((a)-[*]-(b))` where a value is wanted: a path or null; of `allShortestPaths` a list of them."""
+
+    path: "PathPattern"
+
+
 Expression: TypeAlias = (
     Literal | TimeLiteral | Parameter | Name | Property | Index | Slice | Labelled | Call | CountAll | Unary | Binary
     | Joined | Compared | Case | ListOf | MapOf | MapProjection | Comprehension | Quantified | Reduce | Subpattern
-    | PatternList | Subquery
+    | PatternList | Subquery | PathValue
 )  # fmt: skip
 
 

@@ -62,7 +62,7 @@ PLAN_STEPS = 250
 """Operators that a query may become, roughly: each is a step of the stack when it runs."""
 _STEPS: dict[type, int] = {
     ast.NodePattern: 1, ast.RelationPattern: 1, ast.Subpattern: 2, ast.Subquery: 2, ast.PatternList: 3, ast.Apply: 3,
-    ast.Match: 1, ast.Unwind: 1, ast.Search: 3,
+    ast.PathValue: 3, ast.GroupPattern: 2, ast.Match: 1, ast.Unwind: 1, ast.Search: 3,
     ast.With: 6, ast.Return: 6, ast.Remember: 2, ast.Correct: 2, ast.Supersede: 2, ast.Link: 2, ast.Forget: 2,
 }  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Clauses one after the other, and queries inside of queries: what each binds, and what it takes from around it."""
 
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from itertools import takewhile
 from typing import Any
 
@@ -16,7 +16,7 @@ from memql.binding import Binding, Sight
 from memql.bound import Expression, Variable
 from memql.errors import Span
 from memql.typecheck import as_list, check_operand
-from memql.types import ANY, BOOLEAN, INTEGER, Type, list_of
+from memql.types import ANY, BOOLEAN, INTEGER, PATH, Type, list_of
 from memql.verbs import COUNTED, SUMMARY
 
 
@@ -187,6 +187,23 @@ def _pattern_list(binding: Binding, sight: Sight, written: ast.PatternList) -> E
     return _answered(binding, sight, "collect", (part,), (), written.span)
 
 
+def _path_value(binding: Binding, sight: Sight, written: ast.PathValue) -> Expression:
+    """The shortest path between two nodes that are known; of all of them a list."""
+    path = replace(written.path, variable=ast.Name("the path", span=written.span))
+    for node in path.nodes:
+        if node.variable is None or node.variable.name not in sight.names:
+            hint = "match its ends before; or MATCH p = shortestPath(…) finds them"
+            binding.problem("Q326", "a shortest path as a value joins nodes that are known", node.span, hint)
+            return bound.Constant(None, type=PATH, span=written.span)
+    with binding.aggregating(False):
+        pattern, _ = bind_pattern(binding, sight, (path,), None, optional=False)
+    part = _listed(binding, (bound.Match(pattern, False),), bound.local(pattern.paths[0].variable, written.span))
+    found = _answered(binding, sight, "collect", (part,), (), written.span)
+    relation = path.relations[0]
+    several = isinstance(relation, ast.RelationPattern) and relation.hops and relation.hops.shortest == "all"
+    return found if several else bound.Call("head", (found,), type=PATH, span=written.span)
+
+
 def _listed(binding: Binding, clauses: tuple[bound.Clause, ...], each: Expression) -> bound.Part:
     """What these clauses give, with one column."""
     column = binding.variable("", each.type)
@@ -242,6 +259,7 @@ def _asks_about(member: Variable, expression: Expression) -> bool:
 
 COMPREHENSION, QUANTIFIED = BINDERS[ast.Comprehension], BINDERS[ast.Quantified]
 BINDERS[ast.Subquery] = _subquery
+BINDERS[ast.PathValue] = _path_value
 BINDERS[ast.PatternList] = _pattern_list
 BINDERS[ast.Comprehension] = _comprehension
 BINDERS[ast.Quantified] = _quantified

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence, Set
 
 from memql import ast, bound, walking
+from memql.bind.names import plain_kinds
 from memql.binding import Binding, Sight
 from memql.bound import Variable
 
@@ -25,6 +26,30 @@ def check_group_names(binding: Binding, sight: Sight, before: Sight, names: Iter
             where = "before the group" if name.name in before.names else "in the same MATCH"
             hint = f"give it a name of its own, and compare the two: WHERE {name.name}2 = {name.name}"
             binding.problem("Q321", f"`{name.name}` is bound {where}, and not each time anew", name.span, hint)
+
+
+def warn_of_endless(binding: Binding, path: ast.PathPattern) -> None:
+    """A path without end that is not cut by a selector may be any of very many."""
+    if path.selector is not None and path.selector.how != "all":
+        return
+    for step in path.relations:
+        if step.hops is None or step.hops.most is not None or step.hops.shortest or _ends_by_itself(binding, step):
+            continue
+        hint = "say how far: {1,4}; or which paths: ANY SHORTEST, ALL SHORTEST"
+        binding.warning("Q911", "there may be very many paths without a longest", step.span, hint)
+
+
+def _ends_by_itself(binding: Binding, step: ast.RelationPattern | ast.GroupPattern) -> bool:
+    """Whether its kinds lead one way, and never back to where they began."""
+    if isinstance(step, ast.GroupPattern):
+        return all(_ends_by_itself(binding, each) for each in step.path.relations)
+    kinds = plain_kinds(step.kinds) if step.kinds is not None else None
+    known = binding.catalog.relations
+    return (
+        bool(kinds)
+        and step.direction != "any"
+        and all(each in known and (known[each].acyclic or known[each].lasting) for each in kinds or ())
+    )
 
 
 def check_group_passes(binding: Binding, group: ast.GroupPattern) -> None:

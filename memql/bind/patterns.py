@@ -14,7 +14,14 @@ from memql.bind.names import (
     property_type,
     relation_kinds_of,
 )
-from memql.bind.paths import check_group_alone, check_group_names, check_group_passes, check_selected, names_in
+from memql.bind.paths import (
+    check_group_alone,
+    check_group_names,
+    check_group_passes,
+    check_selected,
+    names_in,
+    warn_of_endless,
+)
 from memql.bind.times import bind_times, check_one_time, known_together, of_clause
 from memql.binding import Binding, Sight
 from memql.bound import Expression, Variable
@@ -72,6 +79,7 @@ def _bound(
     described: list[Described] = []
     for path in paths:
         check_one_time(binding, path)
+        warn_of_endless(binding, path)
         described += _path(binding, made, path, optional)
     conditions = [*made.same, *_conditions(binding, made, described)]
     selector = next((path.selector for path in paths if path.selector and path.selector.how != "all"), None)
