@@ -62,11 +62,15 @@ def comparable(binding: Binding, left: Expression, right: Expression) -> tuple[E
             written = other.value if isinstance(other, Constant) else "2026-03-14"
             hint = f"write {one.type.name}'{written}'"
             binding.problem("Q202", f"a {one.type.name} is never like a text", other.span, hint)
-        elif {one.type.name, other.type.name} == {"date", "datetime"}:
-            hint = "write datetime(…) around the date"
-            binding.problem("Q202", "a date and a datetime cannot be compared", other.span, hint)
-            break
+    names = {left.type.name, right.type.name}
+    if len(names & _TIMED) > 1:
+        message = f"{a_type(left.type)} and {a_type(right.type)} are never equal, and neither is before the other"
+        hint = "write datetime(…) around the date" if names == {"date", "datetime"} else "convert one of them"
+        binding.warning("Q912", message, left.span.to(right.span), hint)
     return left, right
+
+
+_TIMED = frozenset({"date", "datetime", "localdatetime", "time", "localtime"})
 
 
 def as_list(binding: Binding, members: Expression) -> Expression:
