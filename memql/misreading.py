@@ -37,6 +37,8 @@ INSTEAD = {
     "PATH": ("PATH", "leave it out: what follows is a path"),
     "PATHS": ("PATHS", "leave it out: what follows are paths"),
     "NULLS": ("NULLS", "leave it out, or ORDER BY x IS NULL, x"),
+    "INSERT": ("INSERT", "REMEMBER (m:Memory {text: $text})"),
+    "UPDATE": ("UPDATE", "MATCH (m:Memory {id: $id}) CORRECT m SET m.text = $text"),
     "SELECT": ("SELECT", "MATCH (m:Memory) RETURN m.text"),
     "FROM": ("FROM", "MATCH (m:Memory) says from where, RETURN what"),
     "GROUP": ("GROUP BY", "leave it out: what stands beside an aggregate in RETURN is what it groups by"),
@@ -145,7 +147,11 @@ def _habit(token: Token, before: Token | None, given: Sequence[Token], at: int) 
     follows = given[at + 1].text if at + 1 < len(given) else ""
     touching = before is not None and before.end == token.start
     hint = ""
-    if token.text == "=" and touching and before is not None and before.text in ("=", "!"):
+    if at > 1 and given[at - 2].type == "VALID" and given[at - 1].text.upper() == "FROM":
+        hint = "since when and until when stand behind it alone: VALID $since TO $until"
+    elif token.text == "(" and before is not None and before.type in ("FORGET", "CORRECT", "SUPERSEDE"):
+        hint = f"name what was matched: MATCH (m:Memory …) {before.text.upper()} m"
+    elif token.text == "=" and touching and before is not None and before.text in ("=", "!"):
         hint = "equality is written =" if before.text == "=" else "inequality is written <>"
     elif token.text == "!" and follows == "=":
         hint = "inequality is written <>"

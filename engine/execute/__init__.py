@@ -235,6 +235,8 @@ def execute(
         stage = compiled.statement.stage
         shown = None if stage in ("AST", "BOUND") else plan_tree(compiled.plan, None, compiled.estimates)
         return Rows(columns, [], reader.position, warnings, explained(compiled, stage), shown)
+    if compiled.writes and (refusal := only_reads(compiled.text)):
+        return refusal  # Who has a reader alone cannot write.
     parameters = given(compiled.parameters, params)
     if isinstance(parameters, Refusal):
         return parameters

@@ -27,12 +27,15 @@ from engine.clock import SystemClock
 from engine.commands import (
     COMMANDS,
     Command,
+    Curate,
     DeclareKind,
     Embedding,
     EraseItem,
     EventInput,
     FoldState,
     Link,
+    MeetEntity,
+    NameEntity,
     Principal,
     PropertyInput,
     RecordEvents,
@@ -42,12 +45,14 @@ from engine.commands import (
     ReviseItem,
     SetGoal,
     StateInput,
+    SupersedeItem,
     parse,
 )
 from engine.limits import Limits
 from engine.records import Receipt, Record, unseal
 from engine.recovery import verify
 from engine.tenant import Tenant
+from memql.errors import Refusal
 
 WRITERS = 8
 LIMITS = Limits(seal_records=40, text_commit_ms=20, graph_gather_ms=5, text_commit_documents=50, apply_records=64)
@@ -79,6 +84,15 @@ def commands(writer: int, chance: random.Random) -> Generator[Command, Sequence[
             command = ReviseItem(id=target, set={"text": f"{text} again"}, embedding=vector)
         elif draw < 0.82:
             command = Relate(source=chance.choice(known), kind=chance.choice(["ABOUT", "SAME_AS"]), target=target)
+        elif draw < 0.86:
+            steps = (
+                Remember(text=text, embedding=vector, reason=text),
+                MeetEntity(entity=NameEntity(name=chance.choice(WORDS), owner=principal(writer).id)),
+                Relate(source="@0", kind="ABOUT", target="@1"),
+                ReviseItem(id="@0", set={"importance": 0.5}),
+                SupersedeItem(id=target, by="@0"),
+            )
+            command = Curate(statement=f"{text} {number}", read_at=0, last_dense=0, read=(), steps=steps)
         elif draw < 0.88:
             command = SetGoal(title=text, priority=number)
         elif draw < 0.93:
@@ -148,6 +162,15 @@ def answers(tenant: Tenant) -> dict[str, object]:
     return found
 
 
+def asked(name: str, body: object) -> Command | Refusal:
+    """The command again, as it was noted. A statement is known by its text, whatever it would do now."""
+    if name == "Curate":
+        assert isinstance(body, dict)
+        return Curate(statement=body["statement"], read_at=0, last_dense=0, read=(), steps=())
+    assert name in COMMANDS
+    return parse(name, body)
+
+
 def check(directory: Path, acknowledged: list[list[object]]) -> str:
     """What is wrong after a kill, or nothing."""
     found = verify(directory)
@@ -160,8 +183,7 @@ def check(directory: Path, acknowledged: list[list[object]]) -> str:
         for writer, key, position, ids, name, body in acknowledged:
             assert isinstance(writer, int)
             assert isinstance(key, str)
-            assert str(name) in COMMANDS
-            command = parse(str(name), body)
+            command = asked(str(name), body)
             again = tenant.write_now(command, principal(writer), key)  # type: ignore[arg-type]
             if not isinstance(again, Receipt) or not again.repeated:
                 return f"lost: {key} at {position}: {again}"
