@@ -68,7 +68,7 @@ async def run(queries: int, commits: int) -> None:
             "a goal's new description, which none reads": lambda n: ReviseItem(
                 id=goals[0], set={"description": f"{n}"}
             ),
-            "a task's new title, which all may read": lambda n: ReviseItem(id=task, set={"title": f"{n}"}),
+            "a task's new title, which one of them reads": lambda n: ReviseItem(id=task, set={"title": f"{n}"}),
         }
         alone = {name: await measured(tenant, commits, command) for name, command in kinds.items()}
         told: list[str] = []

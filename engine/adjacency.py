@@ -182,6 +182,20 @@ class Adjacency:
         mask: Mask = known & scope.true(column["valid_from"][rows], column["valid_to"][rows])
         return mask
 
+    def joined(self, root: int, most: int) -> frozenset[tuple[int, int]] | None:
+        """The relations that the identity has or ever had, whoever may see them: code of the kind and the other end,
+        each once. None: more than `most`."""
+        count = self.count
+        found: set[tuple[int, int]] = set()
+        for sparse, near, far in ((self._out, "source", "target"), (self._in, "target", "source")):
+            rows = sparse.from_roots(np.array([root]))
+            delta = np.arange(sparse.upto, count)
+            rows = np.concatenate([rows, delta[self._column[near][delta] == root]])
+            if len(rows) > most:
+                return None
+            found.update(zip(self._column["kind"][rows].tolist(), self._column[far][rows].tolist(), strict=True))
+        return frozenset(found)
+
     def live(self, kind: str, root: int) -> list[tuple[int, int]]:
         """Row and target of the current relations of that kind from a root, whoever may see them: for decisions."""
         rows = self._out.from_roots(np.array([root]))

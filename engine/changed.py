@@ -1,6 +1,7 @@
 """From a record to what it changed, in the words of `memql.changes`: what may wake a live query."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from engine.adjacency import Adjacency
@@ -21,6 +22,8 @@ from memql.changes import Change, End, ItemChange, RelationChange
 
 _EACH_VERSION = frozenset({"version", "recorded_at", "retired_at"})
 """What every new version says otherwise."""
+_JOINED = 1_000
+"""Relations of a changed item that are looked at to tell whom it concerns; of more it may concern anyone."""
 
 
 def change_of(record: Record, columns: Columns, adjacency: Adjacency, index: Index) -> Change:
@@ -33,9 +36,12 @@ def change_of(record: Record, columns: Columns, adjacency: Adjacency, index: Ind
     for event in record.events:
         match event:
             case ItemRecorded():
-                items.append(_recorded(event, previous[0].get(event.previous)))
+                change = _recorded(event, previous[0].get(event.previous))
+                joined = None if change.begins else _joined(columns, adjacency, event.root)
+                items.append(replace(change, joined=joined))
             case ItemRetired() | ItemErased():
-                items.append(ItemChange(_end(columns, event.root), event.id))
+                joined = _joined(columns, adjacency, event.root)
+                items.append(ItemChange(_end(columns, event.root), event.id, joined=joined))
             case RelationRecorded():
                 ends = _end(columns, event.source), _end(columns, event.target)
                 before = previous[1].get(event.previous)
@@ -64,6 +70,11 @@ def _end(columns: Columns, root: int) -> End:
     shared = DOMAINS[int(columns.column("domain")[root])] == "organization"
     owner = "" if shared else columns.names[int(columns.column("owner")[root])]
     return End(root, columns.names[int(columns.column("kind")[root])], owner)
+
+
+def _joined(columns: Columns, adjacency: Adjacency, root: int) -> frozenset[tuple[str, int]] | None:
+    found = adjacency.joined(root, _JOINED)
+    return None if found is None else frozenset((columns.names[code], end) for code, end in found)
 
 
 def _recorded(event: ItemRecorded, before: ItemState | None) -> ItemChange:

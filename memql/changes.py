@@ -30,13 +30,15 @@ class End:
 @dataclass(frozen=True, slots=True)
 class ItemChange:
     """An item began, ended, or has a new version. `changed` names what that says otherwise; None: it may be seen
-    otherwise than before. `labels` are those before and after; None: not known."""
+    otherwise than before. `labels` are those before and after, and `joined` the relations that it has or had, each by
+    its kind and the number of the other end; None: not known."""
 
     item: End
     id: str
     labels: frozenset[str] | None = None
     begins: bool = False
     changed: frozenset[str] | None = None
+    joined: frozenset[tuple[str, int]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +75,18 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Site:
     """Where a pattern or a search meets items: of these kinds (None: any), with one of these labels, of these ids.
-    `alone`: an item without any relation may be met."""
+    `alone`: an item without any relation may be met. `beside`: only those with a relation of these kinds (None: any) to
+    one of these ids."""
 
     kinds: frozenset[str] | None = None
     labels: frozenset[str] | None = None
     ids: tuple[Expression, ...] | None = None
     alone: bool = True
+    beside: "tuple[frozenset[str] | None, tuple[Expression, ...]] | None" = None
     named: frozenset[str] | None = None
     """`ids`, once the parameters are given."""
+    named_beside: frozenset[str] = frozenset()
+    """The same of those that it is beside of."""
 
     def has(self, end: End, roots: Mapping[str, int]) -> bool:
         """Whether that may be one of them, as far as a relation knows its ends."""
@@ -88,7 +94,7 @@ class Site:
             return False
         return self.named is None or end.root in {roots.get(id_) for id_ in self.named}
 
-    def meets(self, change: ItemChange) -> bool:
+    def meets(self, change: ItemChange, roots: Mapping[str, int]) -> bool:
         if self.kinds is not None and change.item.kind not in self.kinds:
             return False
         known = {change.item.kind, *(change.labels or ())}
@@ -96,6 +102,9 @@ class Site:
             return False
         if self.named is not None:
             return change.id in self.named
+        if self.beside is not None and change.joined is not None and not change.begins:
+            kinds, ends = self.beside[0], {roots.get(id_) for id_ in self.named_beside}
+            return any(end in ends and (kinds is None or kind in kinds) for kind, end in change.joined)
         return self.alone or not change.begins
 
 
@@ -176,14 +185,17 @@ def placed(
 ) -> Footprint:
     """The footprint of a query with its parameters, for a reader; `value` says what a constant expression is."""
 
-    def at(site: Site) -> Site:
-        if site.ids is None:
-            return site
+    def texts(ids: tuple[Expression, ...]) -> frozenset[str]:
         given: list[object] = []
-        for each in site.ids:
+        for each in ids:
             found = value(each)
             given += found if isinstance(found, list) else [found]
-        return replace(site, named=frozenset(id_ for id_ in given if isinstance(id_, str)))
+        return frozenset(id_ for id_ in given if isinstance(id_, str))
+
+    def at(site: Site) -> Site:
+        if site.ids is not None:
+            return replace(site, named=texts(site.ids))
+        return site if site.beside is None else replace(site, named_beside=texts(site.beside[1]))
 
     steps = tuple(replace(step, near=at(step.near), far=at(step.far)) for step in footprint.steps)
     return replace(footprint, sites=tuple(map(at, footprint.sites)), steps=steps, owners=owners)
@@ -205,7 +217,8 @@ def touches(footprint: Footprint, change: Change) -> bool:
 
 
 def _item_touches(footprint: Footprint, change: ItemChange) -> bool:
-    if not footprint.sees(change.item) or not any(site.meets(change) for site in footprint.sites):
+    roots = footprint.roots or {}
+    if not footprint.sees(change.item) or not any(site.meets(change, roots) for site in footprint.sites):
         return False
     if change.changed is None or footprint.ordered:
         return True

@@ -1,6 +1,6 @@
 """From a query to its footprint: a walk through what was bound. What is not understood here counts as read."""
 
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from memql import ast, bound
@@ -91,7 +91,8 @@ class _Gathering:
             case bound.Search():
                 self.searches |= {way.how for way in clause.ways}
                 if not clause.bound:
-                    self.site(clause.variable, clause.conditions, alone=True)
+                    self._met[clause.variable] = _site(clause.variable, clause.conditions, alone=True)
+                    self.sites.append(self._met[clause.variable])
                 self.all_of(clause.ways, clause.conditions, clause.limit)
             case bound.Project():
                 self.project(clause, last)
@@ -126,11 +127,16 @@ class _Gathering:
     # Patterns
 
     def pattern(self, pattern: bound.Pattern) -> None:
-        for node in pattern.nodes:
-            if node not in pattern.known:
-                hops = [hop for hop in pattern.hops if node in (hop.near, hop.far)]
-                alone = all(hop.hops is not None and hop.hops.least == 0 for hop in hops)
-                self.site(node, pattern.conditions, alone=alone)
+        # What is asked of the rows of a selection is asked of paths that were taken already.
+        conditions = pattern.conditions if pattern.selection is None else pattern.selection.conditions
+        fresh = [node for node in pattern.nodes if node not in pattern.known]
+        for node in fresh:
+            hops = [hop for hop in pattern.hops if node in (hop.near, hop.far)]
+            alone = all(hop.hops is not None and hop.hops.least == 0 for hop in hops)
+            self._met[node] = _site(node, conditions, alone=alone)
+        for node in fresh:
+            self._met[node] = self._beside(node, pattern.hops)
+            self.sites.append(self._met[node])
         for hop in pattern.hops:
             if isinstance(hop, bound.Group):
                 self.pattern(hop.pattern)
@@ -152,27 +158,16 @@ class _Gathering:
             self.all_of(pattern.selection.conditions)
         self.all_of(pattern.conditions)
 
-    def site(self, node: Variable, conditions: tuple[Expression, ...], *, alone: bool) -> None:
-        ids: tuple[Expression, ...] | None = None
-        labels: frozenset[str] | None = None
-        for condition in (each for whole in conditions for each in conjuncts(whole)):
-            match condition:
-                case bound.Compared(operator="=", left=left, right=right):
-                    for one, other in ((left, right), (right, left)):
-                        if _is_id(one, node) and isinstance(other, bound.Constant | bound.Parameter):
-                            ids = (other,)
-                case bound.Call(function="IN", arguments=(left, right)) if _is_id(left, node):
-                    if isinstance(right, bound.Parameter):
-                        ids = (right,)
-                    elif isinstance(right, bound.ListOf) and all(
-                        isinstance(each, bound.Constant | bound.Parameter) for each in right.members
-                    ):
-                        ids = right.members
-                case bound.Labelled(of=bound.Local(variable=variable), labels=written) if variable == node:
-                    names = _names(written)
-                    labels = labels if names is None else frozenset(names)
-        self._met[node] = Site(node.type.kinds, labels, ids, alone)
-        self.sites.append(self._met[node])
+    def _beside(self, node: Variable, hops: tuple[bound.Stretch, ...]) -> Site:
+        """The site of a node, which one relation may join with an item that is known by its id."""
+        site = self._met[node]
+        for hop in hops:
+            if site.ids is not None or not isinstance(hop, bound.Hop) or hop.hops is not None:
+                continue
+            ends = [end for end in (hop.near, hop.far) if end != node]
+            if len(ends) == 1 and (other := self._met.get(ends[0])) is not None and other.ids is not None:
+                return replace(site, beside=(None if hop.kinds is None else frozenset(hop.kinds), other.ids))
+        return site
 
     # Expressions
 
@@ -265,6 +260,28 @@ class _Gathering:
         else:
             self.items.append(Read(None, names))
             self.relations.append(Read(None, names))
+
+
+def _site(node: Variable, conditions: tuple[Expression, ...], *, alone: bool) -> Site:
+    ids: tuple[Expression, ...] | None = None
+    labels: frozenset[str] | None = None
+    for condition in (each for whole in conditions for each in conjuncts(whole)):
+        match condition:
+            case bound.Compared(operator="=", left=left, right=right):
+                for one, other in ((left, right), (right, left)):
+                    if _is_id(one, node) and isinstance(other, bound.Constant | bound.Parameter):
+                        ids = (other,)
+            case bound.Call(function="IN", arguments=(left, right)) if _is_id(left, node):
+                if isinstance(right, bound.Parameter):
+                    ids = (right,)
+                elif isinstance(right, bound.ListOf) and all(
+                    isinstance(each, bound.Constant | bound.Parameter) for each in right.members
+                ):
+                    ids = right.members
+            case bound.Labelled(of=bound.Local(variable=variable), labels=written) if variable == node:
+                names = _names(written)
+                labels = labels if names is None else frozenset(names)
+    return Site(node.type.kinds, labels, ids, alone)
 
 
 def _kinds_alone(node: Variable) -> Site:

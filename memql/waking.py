@@ -16,7 +16,7 @@ def wakes(footprint: Footprint) -> Iterator[str]:
     if footprint.searches:
         yield f"any item, since it searches by {' and '.join(sorted(footprint.searches))}"
     for site in dict.fromkeys(footprint.sites):
-        yield f"items {_site(site)}, {'each' if site.alone else 'once they have a relation'}"
+        yield f"items {_site(site)}, {_which(site)}"
     for step in dict.fromkeys(footprint.steps):
         yield f"relations {_step(step)}"
     yield from sorted(_reads("items", footprint.items))
@@ -35,6 +35,12 @@ def _reads(what: str, reads: Iterable[Read]) -> Iterator[str]:
     for read in reads:
         names = "all properties" if read.names is None else ", ".join(sorted(read.names))
         yield f"new versions of {what} {_kinds(read.kinds)}: {names}"
+
+
+def _which(site: Site) -> str:
+    if site.beside is not None:
+        return f"with a relation {_kinds(site.beside[0])} to id {' or '.join(map(_value, site.beside[1]))}"
+    return "each" if site.alone else "once they have a relation"
 
 
 def _site(site: Site) -> str:

@@ -118,7 +118,8 @@ async def test_only_what_is_read_wakes(tmp_path: Path, monkeypatch: pytest.Monke
             (idle,) = await write(tenant, AddTask(title="idle"))
             await write(
                 tenant, Remember(text="rain"), NameEntity(name="Ada"),
-                Relate(source=idle, kind="PART_OF", target=other), Relate(source=idle, kind="DEPENDS_ON", target=goal),
+                Relate(source=idle, kind="PART_OF", target=other), ReviseItem(id=idle, set={"title": "away"}),
+                Relate(source=idle, kind="DEPENDS_ON", target=goal), ReviseItem(id=idle, set={"title": "idle again"}),
                 ReviseItem(id=task, set={"description": "slowly"}),
             )  # fmt: skip
             await write(tenant, AddTask(title="mine"), by=Principal("usr_bo"))

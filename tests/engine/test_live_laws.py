@@ -73,7 +73,7 @@ BY_HAND = (
     "WITH HISTORY MATCH (t:Red) RETURN count(*) AS n",
     "MATCH (t:Thing {id: $one}) RETURN [v IN history(t) | v.s] AS s, changed_by(t) AS c",
     "MATCH (e)-[:SUPERSEDES]->(t) RETURN t.id AS t, retired_by(t) AS r, t.retired_at AS at",
-    "MATCH (t:Thing) MATCH (t)--(o) AS OF datetime() - duration('PT1M') RETURN t.id AS t, o.id AS o",
+    "MATCH (t:Thing) MATCH (t)--(o) AS OF $then RETURN t.id AS t, o.id AS o",
     "VALID DURING datetime('2024-01-09T00:00Z') TO datetime('2030-01-09T00:00Z') MATCH (t:Thing)--(o) RETURN t.id AS t",
     "MATCH (t:Thing) CALL (t) { MATCH (t)-->(o) RETURN count(o) AS n } RETURN t.id AS t, n",
     "VALID AT datetime('2024-01-09T00:00Z') MATCH (t:Thing) RETURN t.id AS t, t.s AS s",
@@ -94,7 +94,9 @@ SCORED = (
 def questions(chance: random.Random, count: int, ids: Sequence[str]) -> list[Question]:
     made = [Question(chance.choice(BY_HAND), {}, False) for _ in range(count // 2)]
     made += [Writer(chance).question() for _ in range(count - len(made))]
-    own = {"one": chance.choice(ids), "other": chance.choice(ids)} if ids else {"one": "x", "other": "y"}
+    own: dict[str, Any] = {"then": datetime.now(UTC), "one": "x", "other": "y"}
+    if ids:
+        own |= {"one": chance.choice(ids), "other": chance.choice(ids)}
     return [Question(f"LIVE {each.text}", {**each.parameters, **own}, each.total) for each in made]
 
 
