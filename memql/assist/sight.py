@@ -180,7 +180,7 @@ class _Walk:
             return
         name = spelt(reading.tokens[place - 1])
         end, most = place + 1, min(len(reading.tokens), place + NEAR)
-        while end < most and reading.type(end) not in ("WHERE", "|", "BAR", "]", ")"):
+        while end < most and reading.type(end) not in ("WHERE", "|", "BAR", "]", ")", "}"):
             end = reading.partner.get(end, end) + 1
         of = type_of(reading, self.catalog, self.query.sight, place + 1, end - 1)
         self.frames[-1].shadowed.setdefault(name, self.query.sight.get(name))
