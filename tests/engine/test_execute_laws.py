@@ -252,6 +252,10 @@ MORE = (
     "MATCH (m:Memory) CALL (m) { MATCH (m)-->(x) RETURN x ORDER BY x.id LIMIT 1 } MATCH (x)--(y) RETURN x.id, y.id",
     "MATCH (m) WITH collect(m) AS ms RETURN [m IN ms WHERE (m)-->() | COUNT { (m)--() }] AS n",
     "MATCH (t:Task {priority: 2}) WHERE t.status = 'open' RETURN t.id AS t UNION ALL MATCH (t:Goal) RETURN t.id AS t",
+    "SEARCH m:Memory MATCHES 'tea stone lamp' WHERE m.importance > 0.2 AND (m)--() LIMIT 3 RETURN m.id AS m, score(m)",
+    "MATCH (a) SEARCH m NEAR a WITHIN 2 WHERE m <> a AND NOT (a)-->(m) LIMIT 2 RETURN a.id AS a, m.id AS m, rank(m)",
+    "MATCH (a:Memory)--(x) SEARCH x MATCHES 'tea river', NEAR a WITHIN 1 FUSE rrf LIMIT 2 RETURN a.id AS a, x.id AS x",
+    "MATCH (a) WHERE EXISTS { SEARCH m MATCHES 'tea' WHERE (m)--(a) RETURN m } RETURN a.id AS a",
 )
 
 
@@ -268,7 +272,7 @@ def test_every_rule_keeps_the_rows(steps: list[Step], who: int) -> None:
                 for rules in (RULES, *((rule,) for rule in RULES)):
                     assert answered(reader, text, rules) == plain, (text, rules)
 
-        tenant.read_now(check, by)
+        tenant.read_now(check, by, needs=("texts",), at_least=tenant.journal.position)
 
 
 SAME = (
