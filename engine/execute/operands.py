@@ -35,6 +35,11 @@ class Operands:
         }
         self._each = {at: running.meaning(way.to) for at, way in enumerate(ways) if at not in self._fixed}
 
+    @property
+    def same(self) -> Sequence[Way] | None:
+        """What all rows ask for, where they all ask the same."""
+        return tuple(self._fixed.values()) if not self._each else None
+
     def ways(self, batch: Batch) -> list[Sequence[Way]]:
         """What each row asks for."""
         columns = [

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from engine.columns import Mask, Numbers
+from engine.columns import Columns, Mask, Numbers
 from engine.execute.batch import Batch, Chains, Column, Nodes, Relations, Values
 from engine.execute.columnar import Decide, Known, columnar
 from engine.execute.figures import Figures, Sources, figures
@@ -291,6 +291,8 @@ class Prepared:
             return np.isin(kinds, self._codes) & (column.numbers > 0)
         if isinstance(self._expression, bound.KnownTogether):
             return known_together(self._running.at(self._expression.time), self._expression, batch)
+        if (same := _identities(self._expression, self._columns, batch)) is not None:
+            return same
         if self._decide and isinstance(column := batch.columns[self._variables[0]], Nodes):
             decided = self._decide(column.numbers)
             rows = np.flatnonzero(decided.open)
@@ -307,6 +309,28 @@ class Prepared:
         if not self._variables:
             return (() for _ in range(batch.size))
         return zip(*(batch.columns[variable].datums(self._seen) for variable in self._variables), strict=True)
+
+
+def _identities(expression: Expression, columns: Columns, batch: Batch) -> Mask | None:
+    """Where two nodes are the same, or are not, which nobody need be read for; None where something else is asked."""
+    if not isinstance(expression, bound.Compared) or expression.operator not in ("=", "<>"):
+        return None
+    one, other = (_node_of(each, batch) for each in (expression.left, expression.right))
+    if one is None or other is None or type(expression.left) is not type(expression.right):
+        return None
+    roots = columns.column("root")
+    same: Mask = roots[one.numbers] == roots[other.numbers]
+    there = (one.numbers > 0) & (other.numbers > 0)
+    return (same if expression.operator == "=" else ~same) & there
+
+
+def _node_of(expression: Expression, batch: Batch) -> Nodes | None:
+    """The column of the node that this is, or whose id it is."""
+    match expression:
+        case bound.Local(variable=variable) | bound.Property(of=bound.Local(variable=variable), name="id"):
+            column = batch.columns.get(variable)
+            return column if isinstance(column, Nodes) else None
+    return None
 
 
 def _kinds(expression: Expression) -> tuple[str, ...] | None:

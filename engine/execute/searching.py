@@ -79,6 +79,9 @@ def _ranked_rows(asked: "_Asked", batches: Sequence[Batch]) -> Iterator[Batch]:
     whole = joined(batches)
     asked.running.hold(whole.size)
     numbers = denses(whole.columns[asked.operator.variable])
+    if asked.same is not None:
+        yield from _ranked(asked, asked.same, whole, numbers)
+        return
     alike: dict[object, tuple[Sequence[Way], list[int]]] = {}
     for row, ways in enumerate(asked.ways(whole)):
         alike.setdefault(_key(ways), (ways, []))[1].append(row)
@@ -121,6 +124,7 @@ class _Asked:
         self._fusion = fusion_of(running, operator.fusion)
         self._searches = Searches(running.at(operator.time))
         self._operands = Operands(running, operator.ways, self._searches)
+        self.same = self._operands.same
         self._known: dict[object, Ranking] = {}
         self._qualifying: Mask | None = None
 
@@ -133,6 +137,8 @@ class _Asked:
 
     def ways(self, batch: Batch) -> list[Sequence[Way]]:
         """What each row asks for."""
+        if self.same is not None:
+            return [self.same] * batch.size
         asked = self._operands.ways(batch)
         different = {_key(ways): ways for ways in asked}
         if refusal := self._searches.prepare(list(different.values()), self._fusion):
