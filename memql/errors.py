@@ -97,8 +97,8 @@ def unavailable(code: str, message: str, hint: str) -> Refusal:
     return Refusal(Reason.UNAVAILABLE, (Problem(code, message, "", hint),))
 
 
-def rendered(problem: Problem, text: str) -> str:
-    """The problem with its line of the query, and a caret under the place."""
+def rendered(problem: Problem, text: str, file: str = "") -> str:
+    """The problem with its line of the query, and a caret under the place; `file` is where the text is from."""
     level = "warning" if problem.code.startswith("Q9") else "error"
     shown = [f"{level}[{problem.code}]: {problem.message}"]
     if span := problem.span:
@@ -106,13 +106,15 @@ def rendered(problem: Problem, text: str) -> str:
         line = lines[span.line - 1].replace("\t", " ") if span.line <= len(lines) else ""
         number = str(span.line)
         carets = "^" * max(1, min(span.length, len(line) - span.column + 1))
-        shown.append(f"{' ' * len(number)}--> line {span.line}, column {span.column}")
+        place = f"{file}:{span.line}:{span.column}" if file else f"line {span.line}, column {span.column}"
+        shown.append(f"{' ' * len(number)}--> {place}")
         shown.append(f"{number} | {line}")
         shown.append(f"{' ' * len(number)} | {' ' * (span.column - 1)}{carets}")
         if problem.hint:
             shown.append(f"{' ' * len(number)} = help: {problem.hint}")
-    elif problem.hint:
-        shown.append(f"  = help: {problem.hint}")
+    else:
+        shown += [f"  --> {file}"] if file else []
+        shown += [f"  = help: {problem.hint}"] if problem.hint else []
     return "\n".join(shown)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from server import __version__, asking, embedder, importing, shell, showing, upkeep
+from server import __version__, asking, catalogs, codegen, embedder, importing, shell, showing, upkeep
 from server.options import Config, Data, Host, Others, Port, settle, stop, tilde
 from server.tables import Format, show
 
@@ -40,6 +40,9 @@ def memql(
     import, recall, query, shell and show ask the server that has the data
     directory, or another one by --url; where none runs they do without. verify, recover,
     rebuild and tenants delete need the directory for themselves.
+
+    check, fmt, describe and codegen work on files of queries, and with a
+    --catalog that memql catalog wrote need neither.
 
     Settings come from flags, then MEMQL_… variables, then memql.toml, then
     defaults; [bold]memql settings[/bold] prints each with its origin and its
@@ -159,6 +162,8 @@ app.add_typer(importing.app)
 app.add_typer(asking.app)
 app.add_typer(shell.app)
 app.add_typer(showing.app)
+app.add_typer(codegen.app)
+app.add_typer(catalogs.app)
 app.add_typer(upkeep.app)
 app.add_typer(embedder.app)
 

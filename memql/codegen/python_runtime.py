@@ -1,0 +1,356 @@
+"""What generated Python stands on, as text: it is written beside the functions, so that they need nothing but Python.
+
+What awaits and what does not are written once and made twice: `Twin` says how a text reads for each.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """How code reads that awaits, or that does not."""
+
+    define: str
+    wait: str
+    executor: str
+    live: str
+    iterator: str
+    changes: str
+    each: str
+    http: str
+    client: str
+    sleep: str
+
+    def of(self, template: str) -> str:
+        """The template with each `<name>` as it reads here."""
+        for name in self.__slots__:
+            template = template.replace(f"<{name}>", getattr(self, name))
+        return template
+
+
+ASYNC = Twin("async def", "await ", "Executor", "LiveExecutor", "AsyncIterator", "changes", "async for", "Http",
+             "AsyncClient", "await asyncio.sleep")  # fmt: skip
+SYNC = Twin("def", "", "SyncExecutor", "SyncLiveExecutor", "Iterator", "sync_changes", "for", "SyncHttp", "Client",
+            "time.sleep")  # fmt: skip
+
+_TWINS = '''
+class <executor>(Protocol):
+    """What asks: `Http` over HTTP, or anything of your own that has this method."""
+
+    <define> rows(self, query: str, params: Mapping[str, object]) -> Sequence[Sequence[Any]]:
+        """The rows of a query, each with its columns in order, as JSON has their values."""
+        ...
+
+
+class <live>(<executor>, Protocol):
+    """What can also be told how rows change."""
+
+    def live(self, query: str, params: Mapping[str, object]) -> <iterator>[Change[Sequence[Any]]]:
+        """First all rows, then what is different."""
+        ...
+
+
+<define> <changes>(
+    told: <iterator>[Change[Sequence[Any]]], read: Callable[[Any], T]
+) -> <iterator>[Change[T]]:
+    """What is told of rows, as what is told of records."""
+    <each> each in told:
+        yield each.map(read)
+'''
+
+RUNTIME = '''"""What the functions beside this stand on: who asks, what is told of rows, and how JSON becomes values."""
+
+import math
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, Union
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+Json: TypeAlias = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]
+Duration: TypeAlias = str
+"""A duration in ISO 8601: it may have months, which no timedelta has."""
+
+
+class Unexpected(Exception):
+    """An answer that is not what the query gave when these functions were made: make them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: `rendered` shows the place in the query."""
+
+    code: str
+    message: str
+    hint: str = ""
+    rendered: str = ""
+
+
+class Refused(Exception):
+    """Nothing was answered; `problems` say why."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\\n".join(each.rendered or f"{each.code}: {each.message}" for each in problems))
+        self.problems = tuple(problems)
+
+
+# Nodes, relations and paths of no particular kind
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    id: str
+    kind: str
+    labels: tuple[str, ...]
+    properties: Mapping[str, Json]
+
+    @classmethod
+    def read(cls, value: Any) -> "Node":
+        others = {name: each for name, each in value.items() if name not in ("id", "kind", "labels")}
+        return cls(value["id"], value["kind"], tuple(value.get("labels", ())), others)
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """`source` and `target` are the ids of what it joins."""
+
+    id: str
+    kind: str
+    source: str
+    target: str
+    weight: float
+    properties: Mapping[str, Json]
+
+    @classmethod
+    def read(cls, value: Any) -> "Relation":
+        known = ("id", "kind", "source", "target", "weight")
+        others = {name: each for name, each in value.items() if name not in known}
+        ends = value["source"], value["target"]
+        return cls(value["id"], value["kind"], *ends, value["weight"], others)
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    nodes: tuple[Node, ...]
+    relations: tuple[Relation, ...]
+
+    @classmethod
+    def read(cls, value: Any) -> "Path":
+        return cls(tuple(map(Node.read, value["nodes"])), tuple(map(Relation.read, value["relations"])))
+
+
+# What is told of rows
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed(Generic[T]):
+    """A row under the key by which it is known again; `place` is where it stands, if the query sorts."""
+
+    key: str
+    row: T
+    place: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot(Generic[T]):
+    """All rows."""
+
+    cursor: str
+    rows: tuple[Keyed[T], ...]
+
+    def map(self, read: Callable[[T], U]) -> "Snapshot[U]":
+        return Snapshot(self.cursor, _mapped(self.rows, read))
+
+
+@dataclass(frozen=True, slots=True)
+class Delta(Generic[T]):
+    """What makes other rows of those before."""
+
+    cursor: str
+    added: tuple[Keyed[T], ...]
+    changed: tuple[Keyed[T], ...]
+    removed: tuple[str, ...]
+
+    def map(self, read: Callable[[T], U]) -> "Delta[U]":
+        return Delta(self.cursor, _mapped(self.added, read), _mapped(self.changed, read), self.removed)
+
+
+Change: TypeAlias = Union[Snapshot[T], Delta[T]]
+
+
+def _mapped(rows: tuple[Keyed[T], ...], read: Callable[[T], U]) -> tuple[Keyed[U], ...]:
+    return tuple(Keyed(each.key, read(each.row), each.place) for each in rows)
+
+
+# Who asks
+<asking>
+
+# From JSON
+
+
+def only(rows: Sequence[Sequence[Any]]) -> Sequence[Any]:
+    """The one row that the query always gives."""
+    if len(rows) != 1:
+        raise Unexpected(f"{len(rows)} rows, where there is always one")
+    return rows[0]
+
+
+def first(rows: Sequence[Sequence[Any]]) -> Sequence[Any] | None:
+    if len(rows) > 1:
+        raise Unexpected(f"{len(rows)} rows, where there is at most one")
+    return rows[0] if rows else None
+
+
+def same(value: Any) -> Any:
+    return value
+
+
+def to_float(value: Any) -> float:
+    """JSON has no number for what is none."""
+    return math.nan if value is None else float(value)
+
+
+def to_date(value: Any) -> date:
+    return date.fromisoformat(value)
+
+
+def to_time(value: Any) -> time:
+    return time.fromisoformat(value)
+
+
+def to_datetime(value: Any) -> datetime:
+    """Behind the offset there may be the name of a zone."""
+    return datetime.fromisoformat(value.partition("[")[0])
+
+
+def nullable(read: Callable[[Any], T]) -> Callable[[Any], T | None]:
+    return lambda value: None if value is None else read(value)
+
+
+def listed(read: Callable[[Any], T]) -> Callable[[Any], list[T]]:
+    return lambda value: [read(each) for each in value]
+
+
+def by_kind(value: Any, readers: Mapping[str, Callable[[Any], T]]) -> T:
+    read = readers.get(value["kind"])
+    if read is None:
+        raise Unexpected(f"a {value['kind']}, where there is {' or '.join(readers)}")
+    return read(value)
+
+
+# To JSON
+
+
+def to_json(value: object) -> Json:
+    """A parameter as JSON carries it."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        seconds = (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds
+        sign = "-" if seconds < 0 else ""
+        return f"PT{sign}{abs(seconds) // 1_000_000}.{abs(seconds) % 1_000_000:06}S"
+    if isinstance(value, Mapping):
+        return {str(name): to_json(each) for name, each in value.items()}
+    if isinstance(value, Sequence):
+        return [to_json(each) for each in value]
+    raise TypeError(f"a {type(value).__name__} is no value of MemQL")
+'''.replace("<asking>", ASYNC.of(_TWINS) + "\n" + SYNC.of(_TWINS))
+
+_ASKER = '''
+
+class <http>:
+    """Asks a server at `url` about one tenant. A live query is asked again every `seconds`, and its rows are told
+    anew, as a snapshot, when they are others."""
+
+    def __init__(
+        self, url: str, *, tenant: str | None = None, client: httpx.<client> | None = None, seconds: float = 1.0
+    ) -> None:
+        self._url = url.rstrip("/").removesuffix("/graphql") + "/graphql"
+        self._headers = {"x-memql-tenant": tenant} if tenant else {}
+        self._client = client or httpx.<client>(timeout=120.0)
+        self._seconds = seconds
+
+    <define> close(self) -> None:
+        <wait>self._client.<close>()
+
+    <define> rows(self, query: str, params: Mapping[str, object]) -> Sequence[Sequence[Any]]:
+        return _rows(<wait>self._asked(query, params))
+
+    <define> live(self, query: str, params: Mapping[str, object]) -> <iterator>[Change[Sequence[Any]]]:
+        last: str | None = None
+        while True:
+            answer = <wait>self._asked(query, params)
+            rows = _rows(answer)
+            told = json.dumps(rows)
+            if told != last:
+                last = told
+                yield Snapshot(str(answer["position"]), _keyed(rows))
+            <sleep>(self._seconds)
+
+    <define> _asked(self, query: str, params: Mapping[str, object]) -> dict[str, Any]:
+        body = {"query": DOCUMENT, "variables": {"query": query, "params": to_json(params)}}
+        return _answer(<wait>self._client.post(self._url, json=body, headers=self._headers))
+'''
+
+OVER_HTTP = '''"""Asking a server over HTTP, through the field `memql` of its GraphQL. Only this needs httpx."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from .runtime import Change, Keyed, Problem, Refused, Snapshot, to_json
+
+DOCUMENT = """
+    query ($query: String!, $params: JSON) {
+        answer: memql(query: $query, params: $params) {
+            ... on MemqlResult { rows position }
+            ... on MemqlError { problems { code message hint rendered } }
+            ... on Error { problems { code message hint } }
+        }
+    }
+"""
+<asking>
+
+def _answer(response: httpx.Response) -> dict[str, Any]:
+    """The answer of the field; what else comes back says why there is none."""
+    try:
+        body = response.json()
+    except ValueError:
+        raise Refused([Problem("NOT_MEMQL", f"what answers at {response.url} is no MemQL")]) from None
+    if errors := body.get("errors"):
+        codes = [error.get("extensions", {}).get("code", "REFUSED") for error in errors]
+        raise Refused([Problem(code, error["message"]) for code, error in zip(codes, errors)])
+    answer: dict[str, Any] = body["data"]["answer"]
+    if problems := answer.get("problems"):
+        raise Refused(
+            [Problem(each["code"], each["message"], each["hint"] or "", each.get("rendered", "")) for each in problems]
+        )
+    return answer
+
+
+def _rows(answer: Mapping[str, Any]) -> list[list[Any]]:
+    rows: list[list[Any]] = answer["rows"]
+    return rows
+
+
+def _keyed(rows: list[list[Any]]) -> tuple[Keyed[Sequence[Any]], ...]:
+    """Each row under what it says, and those that say the same under that and a number."""
+    met: dict[str, int] = {}
+    made = []
+    for place, row in enumerate(rows):
+        said = json.dumps(row)
+        met[said] = number = met.get(said, 0) + 1
+        made.append(Keyed[Sequence[Any]](f"{said}.{number}" if number > 1 else said, row, place))
+    return tuple(made)
+'''.replace(
+    "<asking>",
+    ASYNC.of(_ASKER).replace("<close>", "aclose") + SYNC.of(_ASKER).replace("<close>", "close"),
+)
