@@ -49,6 +49,8 @@ _LOOK = 1.0
 """Longest between two looks at the clock, in seconds: clocks of the wall are set, and machines sleep."""
 _GATHER = 0.005
 """Seconds in which records come together: to wake for one costs more than to compare it with a hundred queries."""
+_WAIT_MS = 500
+"""Longest that a query waits for a store that is behind, where nobody waits for its first rows: others are next."""
 _PAUSE = 1.0
 """Seconds until what was unavailable is asked again."""
 
@@ -338,7 +340,10 @@ class LiveQueries:
             )  # fmt: skip
 
         moment = (then.position, then.at) if then else None
-        return run_for(self._tenant, query.text, query.params, query.by, gather, at_least=at_least, then=moment)
+        return run_for(
+            self._tenant, query.text, query.params, query.by, gather,
+            at_least=at_least, then=moment, wait_ms=None if query.joining else _WAIT_MS,
+        )  # fmt: skip
 
     def _since(self, query: _Live, answer: _Answer, after: Cursor) -> Snapshot | Delta:
         """What is different since the cursor; all rows where what they were cannot be told any more."""

@@ -100,12 +100,14 @@ def run_for(
     at_least: int = 0,
     consolidated: bool = False,
     then: tuple[int, int] | None = None,
+    wait_ms: int | None = None,
     writes: bool = False,
     key: str | None = None,
 ) -> T | Refusal:
     """What `gather` makes of the answer while its reader is at hand; `then` is the position and the time in
-    microseconds at which it was asked, where that is not now. Only where it `writes` may it be a statement that does:
-    once under one `key`. Blocks the calling thread."""
+    microseconds at which it was asked, where that is not now; `wait_ms` the longest that it waits for a store (absent:
+    the limit of that name). Only where it `writes` may it be a statement that does: once under one `key`. Blocks the
+    calling thread."""
     now = then[1] if then else tenant.clock.now()
     compiled = compiled_for(text, tenant.catalog, tenant.survey.statistics(by, now))
     if isinstance(compiled, Refusal):
@@ -134,6 +136,7 @@ def run_for(
         as_of=then[0] if then else None,
         valid_at=then[1] if then else "now",
         consolidated=consolidated,
+        wait_ms=wait_ms,
     )
 
 
