@@ -122,7 +122,7 @@ def _tree(value: Any, depth: int, name: str = "") -> Iterator[str]:
         yield f"{pad}{label(value)} :: {_typed(value.type)}"
     elif is_dataclass(value) and not isinstance(value, ast.Written):
         yield f"{pad}{type(value).__name__}"
-        for part in fields(value):
+        for part in (each for each in fields(value) if each.name != "span"):
             yield from _tree(getattr(value, part.name), depth + 1, part.name)
     elif isinstance(value, tuple | frozenset) and value:
         yield f"{pad.rstrip()}" if name else f"{pad}-"

@@ -34,7 +34,7 @@ from memql.explain import explained, plan_tree
 from memql.parse import parse
 from memql.plan import Operator
 from memql.values import FOREVER, to_json
-from memql.world import Datum, Node, Relation
+from memql.world import Datum, Node, Path, Relation
 
 _STEP = re.compile(r"steps\[(\d+)\]")
 ONLY_READS = "Q503"
@@ -270,6 +270,8 @@ class _Now:
                 return as_node(state)
             case Relation():
                 return as_relation(self._reader.index.relation(value.id) or value.state)
+            case Path(nodes=nodes, relations=relations):
+                return Path(tuple(map(self.value, nodes)), tuple(map(self.value, relations)))
             case list():
                 return [self.value(each) for each in value]
             case dict():

@@ -157,6 +157,31 @@ def test_correct(tenant: Tenant) -> None:
     assert any("so already" in notice for notice in same.notices)
 
 
+def test_return_sees_what_has_become_of_everything(tenant: Tenant) -> None:
+    """Of nodes and relations, in paths, lists and chains; and counts, orders and pages as any query does."""
+    done(
+        tenant,
+        "REMEMBER (a:Memory {text: 'a'})-[:SUPPORTS]->(b:Memory {text: 'b'})-[:SUPPORTS]->(c:Memory {text: 'c'})",
+    )
+    statement = """
+        MATCH p = (a:Memory {text: 'a'})-[rs:SUPPORTS*2]->(c) WITH p, rs, a, c, [a, c] AS ends UNWIND rs AS r
+        CORRECT a SET a.category = 'new' CORRECT r SET r.weight = 0.5 FORGET c
+        RETURN nodes(p)[0].category, [x IN relationships(p) | x.weight], rs[0].weight, ends[0].category,
+            ends[1].retired_at IS NOT NULL, r.weight, EXISTS { (a)-[:SUPPORTS]->() } LIMIT 1
+    """
+    assert done(tenant, statement).rows == [("new", [0.5, 0.5], 0.5, "new", True, 0.5, True)]
+
+
+def test_a_list_of_maps_is_remembered(tenant: Tenant) -> None:
+    """A row each: what a row leaves out is not set."""
+    given = [{"text": "a", "c": 0.5, "since": "2026-02-01"}, {"text": "b"}]
+    statement = """
+        UNWIND $given AS row REMEMBER (m:Memory {text: row.text, confidence: row.c, tags: [row.text]}) VALID row.since
+        RETURN m.text, m.confidence, m.tags, m.valid_from = datetime('2026-02-01') ORDER BY m.text
+    """
+    assert done(tenant, statement, given=given).rows == [("a", 0.5, ["a"], True), ("b", None, ["b"], False)]
+
+
 def test_an_earlier_version_is_brought_back(tenant: Tenant) -> None:
     """Only the statement as a whole is about now: one MATCH may read what was."""
     done(tenant, "REMEMBER (m:Memory {text: 'tea'})")
