@@ -159,7 +159,7 @@ class Adjacency:
             rows = np.concatenate([rows, delta])
         if len(rows) > most:
             raise OverflowError(len(rows))
-        rows = rows[self._current(scope, rows)]
+        rows = rows[self.current(scope, rows)]
         if kinds is not None:
             codes = [self._columns.codes[kind] for kind in kinds if kind in self._columns.codes]
             rows = rows[any_of(self._column["kind"][rows], codes)]
@@ -176,7 +176,8 @@ class Adjacency:
         kept &= near_kept
         return Steps(rows[kept], origins[kept], ends[kept], self._column["weight"][rows[kept]])
 
-    def _current(self, scope: Scope, rows: Numbers) -> Mask:
+    def current(self, scope: Scope, rows: Numbers) -> Mask:
+        """Which of these rows are the current version of a relation, and true at the valid time."""
         column = self._column
         known = scope.known(column["born"][rows], column["died"][rows])
         mask: Mask = known & scope.true(column["valid_from"][rows], column["valid_to"][rows])

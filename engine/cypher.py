@@ -212,6 +212,19 @@ def scan(columns: Sequence[str]) -> str:
     return f"MATCH (n:Node) WHERE n.kind = $kind{also} RETURN n.dense"
 
 
+def match(hops: Sequence[tuple[int, Sequence[str], int]], kinds: Sequence[int], most: int) -> str:
+    """The rows of all relations, a column a hop, of every way in which the hops fit together: each leads by one of
+    these tables from one node to another, told by numbers. The nodes in `kinds` are of those in `$k0`, …; no more than
+    `most` are given. The engine lets one relation be passed twice."""
+    ways = [
+        f"(n{source}:Node)-[r{place}:{'|'.join(map(quoted, tables))}]->(n{target}:Node)"
+        for place, (source, tables, target) in enumerate(hops)
+    ]
+    where = " AND ".join(f"n{node}.kind IN $k{place}" for place, node in enumerate(kinds))
+    rows = ", ".join(f"r{place}.row" for place in range(len(hops)))
+    return f"MATCH {', '.join(ways)}{f' WHERE {where}' if where else ''} RETURN {rows} LIMIT {most}"
+
+
 def all_nodes(columns: Sequence[str]) -> str:
     held = "".join(f", n.{quoted(name)}" for name in columns)
     return f"MATCH (n:Node) RETURN {', '.join(f'n.{name}' for name in NODE)}{held}"

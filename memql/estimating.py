@@ -51,6 +51,9 @@ def _reason(operator: Operator, statistics: Statistics) -> str:
         case plan.Scan(kinds=kinds, equals=equals):
             many = f"{statistics.items(kinds):,.0f} items"
             return f"begins at the value of a property, of about {many}" if equals else f"begins at about {many}"
+        case plan.FromGraph(otherwise=otherwise):
+            through = sum(passed(otherwise, statistics).values())
+            return f"the engine closes the circle; expansion would pass about {through:,.0f} relations"
         case plan.Expand(hop=hop, origin=origin, direction=direction) if hop.hops is None:
             degree = statistics.degree(origin.type.kinds, hop.kinds, direction)
             return f"about {degree:,.1f} relations a node, at most {statistics.highest(hop.kinds, direction):,}"
@@ -73,9 +76,14 @@ def _made(operator: Operator, statistics: Statistics, argument: float, known: di
             return 1.0
         case plan.Argument():
             return argument
+        case plan.FromGraph(otherwise=otherwise):
+            return _rows(otherwise, statistics, argument, known)
         case plan.Union(parts=parts):
             return sum(_rows(part, statistics, argument, known) for part in parts)
-    source = _rows(operator.source, statistics, argument, known)  # type: ignore[attr-defined]
+    below = dict(plan.inputs(operator))
+    if "source" not in below:
+        return max([argument, *(_rows(each, statistics, argument, known) for each in below.values())])
+    source = _rows(below["source"], statistics, argument, known)
     match operator:
         case plan.Scan(kinds=kinds, ids=ids, equals=equals):
             if ids is not None:
@@ -109,6 +117,19 @@ def _made(operator: Operator, statistics: Statistics, argument: float, known: di
         case plan.Ask(inner=inner):
             _rows(inner, statistics, source, known)
     return source
+
+
+def passed(operator: Operator, statistics: Statistics) -> dict[Variable, float]:
+    """Of each hop of the plan, how many relations are gone through for it: all that one end has, also where only one of
+    them may lead to the other end."""
+    rows: dict[int, float] = {}
+    _rows(operator, statistics, 1.0, rows)
+    found: dict[Variable, float] = {}
+    for each in plan.walked(operator):
+        if isinstance(each, plan.Expand):
+            degree = statistics.degree(each.origin.type.kinds, each.hop.kinds, each.direction)
+            found[each.hop.variable] = rows[id(each.source)] * degree
+    return found
 
 
 def _passed(expand: plan.Expand, statistics: Statistics) -> float:

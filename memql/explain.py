@@ -133,7 +133,9 @@ class _Planned:
 def _role(above: Operator, place: str) -> str:
     """What the operator at that place is to the one above it."""
     each_row = _INNER.get(type(above), "each row")
-    return {"among": "pre-filter", "beside": "pre-filter of each row", "inner": each_row}.get(place, "")
+    return {"among": "pre-filter", "beside": "pre-filter of each row", "inner": each_row, "otherwise": "otherwise"}.get(
+        place, ""
+    )
 
 
 _INNER = {plan.Repeat: "each time", plan.Choose: "all that fit"}
@@ -146,6 +148,8 @@ def _engine(operator: Operator) -> str:
             return "index" if ids is not None else "graph" if equals else "columns"
         case plan.Expand():
             return "adjacency"
+        case plan.FromGraph():
+            return "graph"
         case plan.Search(ways=ways):
             return ", ".join(dict.fromkeys(_LOOKS[way.how] for way in ways))
     return ""
@@ -217,6 +221,8 @@ def described(operator: Operator) -> tuple[str, str]:
             return name, node + _at(operator)
         case plan.Expand():
             return "Expand", _expand(operator) + _at(operator)
+        case plan.FromGraph():
+            return "FromGraph", _from_graph(operator)
         case plan.Repeat():
             return "Repeat", _repeat(operator) + _at(operator)
         case plan.Choose(selector=selector, path=path, pattern=pattern):
@@ -328,6 +334,19 @@ def _stretch(hop: bound.Stretch) -> str:
 
 def shown_all(conditions: Sequence[Expression]) -> str:
     return " AND ".join(shown(each, 3) for each in conditions)
+
+
+def _from_graph(match: plan.FromGraph) -> str:
+    kinds = {node: f":{'|'.join(sorted(own))}" for node, own in match.kinds}
+    hops = []
+    for hop in match.hops:
+        near, far = (f"({label(node)}{kinds.pop(node, '')})" for node in (hop.near, hop.far))
+        inside = f"{label(hop.variable) if hop.variable.name else ''}:{'|'.join(hop.kinds or ())}"
+        hops.append(f"{near}<-[{inside}]-{far}" if hop.direction == "in" else f"{near}-[{inside}]->{far}")
+    line = ", ".join(hops)
+    line += f" WHERE {' AND '.join(shown(each, 3) for each in match.conditions)}" if match.conditions else ""
+    apart = [f"{label(one)} unlike {label(other)}" for one, other in match.unlike]
+    return f"{line} {', '.join(apart)}".rstrip()
 
 
 def _repeat(repeat: plan.Repeat) -> str:

@@ -77,6 +77,23 @@ class Expand(Operator):
 
 
 @dataclass(frozen=True, slots=True)
+class FromGraph(Operator):
+    """The rows of `otherwise`, as the graph engine finds them: every way in which these hops, each of one relation, fit
+    together. `unlike`: those of them that may not be the same relation. `kinds` of nodes, where it matters. The engine
+    is asked where it shows just what the reader reads; else the other plan gives the rows."""
+
+    otherwise: Operator
+    hops: tuple[Hop, ...]
+    unlike: tuple[tuple[Variable, Variable], ...]
+    kinds: tuple[tuple[Variable, frozenset[str]], ...]
+    conditions: tuple[Expression, ...]
+
+    @property
+    def nodes(self) -> tuple[Variable, ...]:
+        return tuple(dict.fromkeys(node for hop in self.hops for node in (hop.near, hop.far)))
+
+
+@dataclass(frozen=True, slots=True)
 class Repeat(Operator):
     """Each row with each way from `origin` that passes the group so many times, and what it leads to. `inner` is one
     time through, and goes from `begin` to `finish`; no relation is met twice. Otherwise like `Expand`."""
@@ -387,6 +404,8 @@ def binds(operator: Operator) -> frozenset[Variable]:
             return frozenset(columns)
         case Curate(source=source, steps=steps):
             return binds(source) | {step.subject for step in steps if step.makes}
+        case FromGraph(otherwise=otherwise):
+            return binds(otherwise)
         case Unit():
             return frozenset()
     return binds(operator.source)  # type: ignore[attr-defined]

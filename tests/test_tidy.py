@@ -88,7 +88,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "diagnosis",
         "highlighting",
     ),
-    "memql.rules": ("sayings", "weighing", "beginnings", "conditions", "selections", "scans", "pages"),
+    "memql.rules": ("sayings", "weighing", "beginnings", "conditions", "selections", "scans", "graphs", "pages"),
     "memql.bind": (
         "names",
         "expressions",
@@ -166,6 +166,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "together",
         "running",
         "scan",
+        "graphed",
         "expand",
         "repeating",
         "choosing",

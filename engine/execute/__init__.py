@@ -19,6 +19,7 @@ from engine.execute.batch import Batch, Nodes, denses
 from engine.execute.columnar import COLUMNAR
 from engine.execute.compilations import Compilations
 from engine.execute.curation import ONLY_READS, only_reads
+from engine.execute.graphed import with_statements
 from engine.execute.operators import batches
 from engine.execute.outcomes import ended, rows_of
 from engine.execute.parameters import given
@@ -236,8 +237,9 @@ def execute(
     warnings = tuple(f"{each.code} at {each.place}: {each.message}" for each in compiled.warnings)
     if prefix == "explain":
         stage = compiled.statement.stage
-        shown = None if stage in ("AST", "BOUND") else plan_tree(compiled.plan, None, compiled.estimates)
-        return Rows(columns, [], reader.position, warnings, explained(compiled, stage), shown)
+        thought = with_statements(compiled.estimates, plan.walked(compiled.plan), reader.limits.query_steps)
+        shown = None if stage in ("AST", "BOUND") else plan_tree(compiled.plan, None, thought)
+        return Rows(columns, [], reader.position, warnings, explained(compiled, stage, None, thought), shown)
     if compiled.writes and (refusal := only_reads(compiled.text)):
         return refusal  # Who has a reader alone cannot write.
     parameters = given(compiled.parameters, params)

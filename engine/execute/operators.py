@@ -21,6 +21,7 @@ from engine.execute.batch import (
 )
 from engine.execute.choosing import choose, without_circles
 from engine.execute.expand import expand, trace
+from engine.execute.graphed import from_graph
 from engine.execute.repeating import repeat
 from engine.execute.rows import aggregate, distinct, filter_rows, order, page, project, union, unwind
 from engine.execute.running import Running
@@ -63,6 +64,8 @@ def _batches(running: Running, operator: Operator, argument: Batch) -> Iterator[
             return seek(running, operator, below[0])
         case plan.Acyclic():
             return without_circles(running, operator, below[0])
+        case plan.FromGraph(otherwise=otherwise):
+            return from_graph(running, operator, lambda: batches(running, otherwise, argument))
         case plan.Trace():
             return trace(running, operator, below[0])
         case plan.Filter():

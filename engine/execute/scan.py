@@ -16,12 +16,14 @@ from engine.graph.file import EngineUnavailable, GraphFailed
 from memql.bound import Expression
 from memql.catalog import KINDS
 from memql.plan import Scan
-from memql.world import Datum
+from memql.world import NODE_PROPERTIES, Datum
 
 FIRST, MOST = 512, 16_384
 """Rows of the first batch and of the largest: a LIMIT is soon met, and a long scan has few steps."""
 WORTH_ASKING = 400
 """Items below which reading them all costs less than asking the graph: some 3 ms."""
+ASKED = 2_000
+"""Items that could be read in the time that the graph takes to answer."""
 _PUSHED = ("string", "integer", "boolean")
 """Types whose equality the graph holds as MemQL does; of floats and times it has its own opinion."""
 _GRAPHED = {
@@ -99,9 +101,16 @@ def _candidates(running: Running, operator: Scan) -> Numbers:
         kinds = operator.kinds
         mask = reader.scope.seen if kinds is None else reader.scope.of_kind(*kinds)
         numbers = np.flatnonzero(mask)
-    if operator.equals and operator.kinds and len(numbers) > WORTH_ASKING:
+    if operator.equals and operator.kinds and len(numbers) > WORTH_ASKING and not _in_memory(running, operator):
         return _asked(running, operator, numbers)
     return numbers
+
+
+def _in_memory(running: Running, operator: Scan) -> bool:
+    """Whether one of the properties is held in memory, where it tells sooner than the graph which items have the value.
+    Who asks the graph again and again has it held."""
+    names = [name for name, _ in operator.equals if name not in NODE_PROPERTIES]
+    return any(running.held_property(name, ASKED) is not None for name in names)
 
 
 def _asked(running: Running, operator: Scan, numbers: Numbers) -> Numbers:

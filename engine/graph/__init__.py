@@ -179,6 +179,13 @@ class Graph:
         )
         return np.sort(table.column(0).to_numpy())
 
+    def ways(self, statement: str, parameters: Mapping[str, object]) -> list[npt.NDArray[np.int64]]:
+        """The columns of whole numbers that a statement of ours gives."""
+        if why := cypher.flaw(statement, parameters):
+            raise GraphFailed("GRAPH_STATEMENT", why)
+        table = self._read(statement, parameters, self._limits.read_ms, lambda result: result.get_as_arrow())
+        return [column.to_numpy() for column in table.columns]
+
     def dump(self) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
         """All nodes by root and all relations by root, alike for each engine and however they came to be."""
         self._file.open()

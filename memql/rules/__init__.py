@@ -12,6 +12,7 @@ from typing import TypeAlias
 from memql.plan import Operator
 from memql.rules.beginnings import begin_where_least
 from memql.rules.conditions import cannot_fail, filter_early
+from memql.rules.graphs import match_in_the_graph
 from memql.rules.pages import compute_late, only_the_first, project_once
 from memql.rules.scans import ask_the_graph, find_by_id, know_the_kind
 from memql.rules.selections import seek_outward
@@ -28,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     know_the_kind,
     find_by_id,
     ask_the_graph,
+    match_in_the_graph,
     compute_late,
     only_the_first,
     project_once,
