@@ -39,6 +39,8 @@ class _Frame:
     mode: str
     shadowed: dict[str, Known | None] = field(default_factory=dict)
     outer: "_Query | None" = None
+    group: frozenset[str] | None = None
+    """Of a group of a path the names that were in sight before it: those that it gives are lists outside."""
 
 
 @dataclass(slots=True)
@@ -149,6 +151,8 @@ class _Walk:
                 close = min(reading.partner.get(place, len(reading.tokens)), place + NEAR)
                 far = any(reading.type(at) == "*" for at in range(place, close))
                 self._know(place + 1, list_of(one) if far else one)
+        elif self.mode == "pattern" and reading.type(place) == reading.type(place + 1) == "(":
+            frame.group = frozenset(self.query.sight)
         elif self.mode == "pattern" and reading.is_node(place):
             if reading.is_name(place + 1):
                 self._know(place + 1, Type("node", nullable=False, kinds=self._kinds(place + 2, self.catalog.kinds)))
@@ -160,6 +164,9 @@ class _Walk:
         self.mode = frame.mode
         if frame.outer is not None:
             self.query = frame.outer
+        if frame.group is not None:
+            own = {name: each for name, each in self.query.sight.items() if name not in frame.group}
+            self.query.sight |= {name: Known(name, list_of(each.type)) for name, each in own.items()}
         for name, known in frame.shadowed.items():
             if known is None:
                 self.query.sight.pop(name, None)

@@ -344,3 +344,14 @@ def test_a_text_that_is_nothing_but_deep(text: str) -> None:
     highlight(text)
     unfinished(text)
     diagnose(text, CATALOG)
+
+
+def test_names_of_a_group_are_lists_behind_it() -> None:
+    """Within a group a name is one node; behind it a list of them, of which no property can be asked."""
+    group = "MATCH ((a:Memory)-[r]->(b:Entity) WHERE "
+    within = {each.text for each in complete(f"{group}b.na", len(f"{group}b.na"), Catalog())}
+    behind = f"{group}b.name = 'Ada'){{1,3}}(c:Entity) RETURN [x IN b | x.na"
+    assert "name" in within
+    assert "name" in {each.text for each in complete(behind, len(behind), Catalog())}
+    plain = behind.replace("[x IN b | x.na", "b.na")
+    assert "name" not in {each.text for each in complete(plain, len(plain), Catalog())}
