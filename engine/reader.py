@@ -50,9 +50,9 @@ class Reader:
     catalog: Catalog
     limits: Limits
     overdue: Callable[[], bool]
+    position_at: Callable[[int], int]
+    present: int
     embedder: Embedder | None = None
-    position_at: Callable[[int], int] = lambda at: 0
-    present: int = 0
 
     @property
     def position(self) -> int:

@@ -280,7 +280,7 @@ class Tenant:
         return Reader(
             scope, index, self.adjacency, self.properties, self.graph, self.vectors, self.texts, self.named,
             self.catalog, self.limits, lambda: stop.asked or self.clock.monotonic() - began > most,
-            self.embedder, self.position_at, scope.position,
+            self.position_at, scope.position, self.embedder,
         )  # fmt: skip
 
     async def read(
