@@ -28,6 +28,9 @@ from memql.errors import Refusal, conflict, invalid, over_limit, unavailable
 MAX_KEY = 200
 """Longest idempotency key: they are hashed, so this only keeps mistakes out."""
 
+_RECORDS_READ = 64
+"""Records whose vectors are kept while a group is decided."""
+
 STORAGE_FULL = unavailable("STORAGE_FULL", "there is no space left to write; nothing was written", "free some space")
 OUTCOME_UNKNOWN = unavailable(
     "OUTCOME_UNKNOWN",
@@ -69,6 +72,8 @@ class _Group:
     records: list[Record] = field(default_factory=list)
     batch: list[Sealed] = field(default_factory=list)
     size: int = 0
+    vectors: dict[int, dict[int, Vector | None]] = field(default_factory=dict)
+    """Of records that were read, the vectors by their versions."""
     chance: bytes = b""
     """Chance for ids, drawn for a hundred of them at once."""
 
@@ -118,8 +123,13 @@ class _Group:
         raise JournalFailed(f"the record at position {position} is damaged: {record.what}")
 
     def vector(self, item: ItemState) -> Vector | None:
-        events = self.record(item.born).events
-        return next((e.vector for e in events if isinstance(e, ItemRecorded) and e.dense == item.dense), None)
+        """A statement may correct a thousand items of one record: it is read once for all of them."""
+        if (known := self.vectors.get(item.born)) is None:
+            if len(self.vectors) >= _RECORDS_READ:
+                self.vectors.clear()
+            events = self.record(item.born).events
+            known = self.vectors[item.born] = {e.dense: e.vector for e in events if isinstance(e, ItemRecorded)}
+        return known.get(item.dense)
 
     def positions(self, root: int) -> tuple[int, ...]:
         versions = self.index.items(self.index.versions(root)).values()
