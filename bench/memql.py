@@ -1,9 +1,10 @@
 """What MemQL costs beside what it stands on: compiling, point reads and single hops beside the same Cypher by hand, a
 hybrid query beside its raw parts and beside Kùzu's own vectors, conditions over all memories. One run, same data.
 
-    python -m bench.memql [compile] [reads] [hybrid] [conditions] [--size 20000] [--anew]
+    python -m bench.memql [compile] [reads] [hybrid] [conditions] [--size 100000] [--anew]
 
-Times are process CPU, medians, the rivals taking turns.
+Times are process CPU, medians, the rivals taking turns. Kùzu's own vectors are asked up to `--size 20000`: their index
+takes minutes beyond.
 """
 
 import os
@@ -254,7 +255,7 @@ def conditions(asking: Asking) -> None:
         assert same(mine, theirs), (name, mine[:3], theirs[:3])
         taken = least({"ours": lambda t=text: asking.ours(t), "cypher": lambda t=text: asking.cypher(t)}, 9)  # type: ignore[misc]
         say(f"  {name}: first {first:.1f} ms")
-        verdict(f"{name}, beside the same Cypher, prepared", taken["ours"], taken["cypher"], 2.0, "ms")
+        verdict(f"{name}, beside the same Cypher, prepared", taken["ours"], taken["cypher"], 4.0, "ms")
 
 
 def same(mine: Sequence[tuple[Any, ...]], theirs: Sequence[tuple[Any, ...]]) -> bool:
@@ -266,7 +267,7 @@ def same(mine: Sequence[tuple[Any, ...]], theirs: Sequence[tuple[Any, ...]]) -> 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("what", nargs="*", default=["compile", "reads", "hybrid", "conditions"])
-    arguments.add_argument("--size", type=int, default=20_000)
+    arguments.add_argument("--size", type=int, default=100_000)
     arguments.add_argument("--anew", action="store_true")
     given = arguments.parse_args()
     gc.set_threshold(200_000, 50, 100)  # as the server does

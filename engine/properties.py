@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from engine.columns import Columns, Mask, Numbers
+from engine.columns import Columns, Numbers
 from engine.index import Index
 from engine.journal import JournalFailed
 from engine.limits import Limits
@@ -143,10 +143,7 @@ class Properties:
         """The column with all versions below the dense id `count`; None while it is better to read the `rows` that are
         asked for. `check` is called now and then, and may raise to stop."""
         with self._lock:
-            if self._erased != len(self._columns.erased):
-                # A text that was erased is in memory no longer than in the index.
-                self._erased = len(self._columns.erased)
-                self._held.clear()
+            self._let_go()
             held = self._held.get(name)
             missing = count - (held.upto if held else 1)
             if held is not None and missing <= 0:
@@ -164,6 +161,17 @@ class Properties:
                     return None
             self._held.move_to_end(name)
             return held
+
+    def forget_erased(self) -> None:
+        """A text that was erased is in memory no longer than in the index. Asked after every commit."""
+        if self._erased != len(self._columns.erased):
+            with self._lock:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        if self._erased != len(self._columns.erased):
+            self._erased = len(self._columns.erased)
+            self._held.clear()
 
     def _fits(self, held: Held) -> bool:
         """Whether there is room for it, others let go where they must."""
@@ -193,9 +201,3 @@ def _values(index: Index, name: str, first: int, count: int) -> list[Any]:
     if len(written) < count:
         raise JournalFailed("rows of items are missing")
     return written
-
-
-def some(held: Held, denses: Numbers, form: int) -> Mask:
-    """Which of these versions say something of that form."""
-    found: Mask = held.forms[denses] == form
-    return found

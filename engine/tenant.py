@@ -131,6 +131,7 @@ class Tenant:
 
     def _told(self, records: Sequence[Record]) -> None:
         """Each group of records, when it is durable: stores follow, and who waits for a position is woken."""
+        self.properties.forget_erased()
         self._source.add(records)
         for follower in self._followers.values():
             follower.notify()

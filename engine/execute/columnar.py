@@ -225,7 +225,7 @@ class _Answers:
         if len(asked):
             # Most of the texts there are: all of them, without looking which.
             most = len(asked) * 2 > len(texts) and bool((self._known == _UNASKED).all())
-            fresh_places = np.arange(len(texts)) if most else np.unique(asked)
+            fresh_places = np.arange(len(texts)) if most else asked if len(texts) > len(asked) else np.unique(asked)
             those = texts[: len(fresh_places)] if most else [texts[place] for place in fresh_places.tolist()]
             told = self._plain(those) if self._plain else [_NUMBERED[truth(text)] for text in those]
             self._known[fresh_places] = told

@@ -226,6 +226,7 @@ def test_what_is_erased_is_held_no_longer(small: Callable[..., Tenant]) -> None:
     asked = "MATCH (m:Memory) WHERE m.category STARTS WITH 'h' RETURN m.id AS id"
     assert len(answered(tenant, asked)) == 1  # type: ignore[arg-type]
     do(tenant, EraseItem(id=secret))
+    assert not tenant.properties._held
     assert answered(tenant, asked) == []
     texts = [text for held in tenant.properties._held.values() for text in held.texts]
     assert texts == ["shown"]
