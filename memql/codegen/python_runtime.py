@@ -344,11 +344,11 @@ def _rows(answer: Mapping[str, Any]) -> list[list[Any]]:
 def _keyed(rows: list[list[Any]]) -> tuple[Keyed[Sequence[Any]], ...]:
     """Each row under what it says, and those that say the same under that and a number."""
     met: dict[str, int] = {}
-    made = []
+    made: list[Keyed[Sequence[Any]]] = []
     for place, row in enumerate(rows):
         said = json.dumps(row)
         met[said] = number = met.get(said, 0) + 1
-        made.append(Keyed[Sequence[Any]](f"{said}.{number}" if number > 1 else said, row, place))
+        made.append(Keyed(f"{said}.{number}" if number > 1 else said, row, place))
     return tuple(made)
 '''.replace(
     "<asking>",
