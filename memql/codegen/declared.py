@@ -45,6 +45,7 @@ class Function:
     row: str
     """The name of its record; empty where it gives no rows."""
     rows: Many
+    writes: bool = False
 
 
 @dataclass(slots=True)
@@ -104,7 +105,16 @@ def declare(statements: Sequence[Checked], catalog: Catalog) -> Declared:
             columns = [(column.name, column.type) for column in told.columns]
             row = record(f"{pascal(statement.name)}Row", "row", f"A row of `{statement.name}`.", columns).name
         made.functions.append(
-            Function(statement.name, statement.how, statement.doc, each.text, told.parameters, row, told.rows)
+            Function(
+                statement.name,
+                statement.how,
+                statement.doc,
+                each.text,
+                told.parameters,
+                row,
+                told.rows,
+                writes=told.does == "write",
+            )
         )
     return made
 

@@ -25,11 +25,12 @@ _READERS = {
 }  # fmt: skip
 _RUNTIME = (
     "Change", "Duration", "Executor", "Json", "LiveExecutor", "Node", "Path", "Relation", "SyncExecutor",
-    "SyncLiveExecutor", "by_kind", "changes", "first", "listed", "nullable", "only", "same", "sync_changes", "to_date",
+    "SyncLiveExecutor", "SyncWritingExecutor", "WritingExecutor",
+    "by_kind", "changes", "first", "listed", "nullable", "only", "same", "sync_changes", "to_date",
     "to_datetime", "to_float", "to_time",
 )  # fmt: skip
 _HIDDEN = frozenset({"read", "str", "int", "float", "bool", "list", "dict", "tuple", "date", "datetime", "time"})
-_TAKEN = frozenset({"executor", "rows", "row", "Any", "Mapping", "Sequence"})
+_TAKEN = frozenset({"executor", "idempotency_key", "rows", "row", "Any", "Mapping", "Sequence"})
 
 
 def beside(head: str) -> Mapping[str, str]:
@@ -249,14 +250,16 @@ def asked(of: Type) -> str:
 
 def _function(function: Function, twin: Twin, declared: Declared) -> Iterator[str]:
     live = function.how == "live"
-    executor = twin.live if live else twin.executor
+    executor = twin.live if live else twin.writing if function.writes else twin.executor
     yield twin.of(f"{'def' if live else '<define>'} {_name(function.name)}(")
     yield f"    executor: {executor},"
     yield "    /,"
-    if function.parameters:
+    if function.parameters or function.writes:
         yield "    *,"
     for each in sorted(function.parameters, key=lambda each: each.optional):
         yield f"    {_parameter(each)}: {asked(each.type)}{' = None' if each.optional else ''},"
+    if function.writes:
+        yield "    idempotency_key: str | None = None,"
     yield f") -> {_gives(function, twin)}:"
     if function.doc:
         yield from _docstring(function.doc)
@@ -277,7 +280,7 @@ def _gives(function: Function, twin: Twin) -> str:
 
 
 def _body(function: Function, twin: Twin, call: str) -> Iterator[str]:
-    asks = f"{twin.wait}executor.rows({call})"
+    asks = f"{twin.wait}executor.{f'write({call}, idempotency_key)' if function.writes else f'rows({call})'}"
     if not function.row:
         yield asks
     elif function.how == "live":

@@ -14,6 +14,7 @@ class Twin:
     wait: str
     executor: str
     live: str
+    writing: str
     iterator: str
     changes: str
     each: str
@@ -28,9 +29,11 @@ class Twin:
         return template
 
 
-ASYNC = Twin("async def", "await ", "Executor", "LiveExecutor", "AsyncIterator", "changes", "async for", "Http",
+ASYNC = Twin("async def", "await ", "Executor", "LiveExecutor", "WritingExecutor", "AsyncIterator",
+             "changes", "async for", "Http",
              "AsyncClient", "await asyncio.sleep")  # fmt: skip
-SYNC = Twin("def", "", "SyncExecutor", "SyncLiveExecutor", "Iterator", "sync_changes", "for", "SyncHttp", "Client",
+SYNC = Twin("def", "", "SyncExecutor", "SyncLiveExecutor", "SyncWritingExecutor", "Iterator",
+            "sync_changes", "for", "SyncHttp", "Client",
             "time.sleep")  # fmt: skip
 
 _TWINS = '''
@@ -39,6 +42,14 @@ class <executor>(Protocol):
 
     <define> rows(self, query: str, params: Mapping[str, object]) -> Sequence[Sequence[Any]]:
         """The rows of a query, each with its columns in order, as JSON has their values."""
+        ...
+
+
+class <writing>(<executor>, Protocol):
+    """What can also write."""
+
+    <define> write(self, query: str, params: Mapping[str, object], key: str | None) -> Sequence[Sequence[Any]]:
+        """The rows of a statement that writes. Under the same key it is carried out once, with the same answer."""
         ...
 
 
@@ -278,12 +289,15 @@ class <http>:
         <wait>self._client.<close>()
 
     <define> rows(self, query: str, params: Mapping[str, object]) -> Sequence[Sequence[Any]]:
-        return _rows(<wait>self._asked(query, params))
+        return _rows(<wait>self._asked(DOCUMENT, query, params))
+
+    <define> write(self, query: str, params: Mapping[str, object], key: str | None) -> Sequence[Sequence[Any]]:
+        return _rows(<wait>self._asked(WRITING, query, params, key))
 
     <define> live(self, query: str, params: Mapping[str, object]) -> <iterator>[Change[Sequence[Any]]]:
         last: str | None = None
         while True:
-            answer = <wait>self._asked(query, params)
+            answer = <wait>self._asked(DOCUMENT, query, params)
             rows = _rows(answer)
             told = json.dumps(rows)
             if told != last:
@@ -291,12 +305,15 @@ class <http>:
                 yield Snapshot(str(answer["position"]), _keyed(rows))
             <sleep>(self._seconds)
 
-    <define> _asked(self, query: str, params: Mapping[str, object]) -> dict[str, Any]:
-        body = {"query": DOCUMENT, "variables": {"query": query, "params": to_json(params)}}
+    <define> _asked(
+        self, document: str, query: str, params: Mapping[str, object], key: str | None = None
+    ) -> dict[str, Any]:
+        given = {"query": query, "params": to_json(params), **({"key": key} if key is not None else {})}
+        body = {"query": document, "variables": given}
         return _answer(<wait>self._client.post(self._url, json=body, headers=self._headers))
 '''
 
-OVER_HTTP = '''"""Asking a server over HTTP, through the field `memql` of its GraphQL. Only this needs httpx."""
+OVER_HTTP = '''"""Asking a server over HTTP, through `memql` and `curate` of its GraphQL. Only this needs httpx."""
 
 import asyncio
 import json
@@ -308,15 +325,15 @@ import httpx
 
 from .runtime import Change, Keyed, Problem, Refused, Snapshot, to_json
 
-DOCUMENT = """
-    query ($query: String!, $params: JSON) {
-        answer: memql(query: $query, params: $params) {
-            ... on MemqlResult { rows position }
-            ... on MemqlError { problems { code message hint rendered } }
-            ... on Error { problems { code message hint } }
-        }
-    }
-"""
+ANSWER = """{
+    ... on MemqlResult { rows position }
+    ... on MemqlError { problems { code message hint rendered } }
+    ... on Error { problems { code message hint } }
+}"""
+DOCUMENT = f"query ($query: String!, $params: JSON) {{ answer: memql(query: $query, params: $params) {ANSWER} }}"
+WRITING = f"""mutation ($query: String!, $params: JSON, $key: String) {{
+    answer: curate(input: {{statement: $query, params: $params, idempotencyKey: $key}}) {ANSWER}
+}}"""
 <asking>
 
 def _answer(response: httpx.Response) -> dict[str, Any]:

@@ -18,7 +18,20 @@ _NAMES = {
     "datetime": "DateTime", "time": "string", "localtime": "string", "localdatetime": "string",
     "duration": "Duration", "null": "null", "map": "{ readonly [name: string]: Json }", "path": "Path", "any": "Json",
 }  # fmt: skip
-_TYPES = ("Change", "DateTime", "Duration", "Executor", "Json", "LiveExecutor", "Node", "Params", "Path", "Relation")
+_TYPES = (
+    "Change",
+    "DateTime",
+    "Duration",
+    "Executor",
+    "Json",
+    "LiveExecutor",
+    "Node",
+    "Params",
+    "Path",
+    "Relation",
+    "WriteOptions",
+    "WritingExecutor",
+)
 _VALUES = ("changes", "first", "only")
 _RESERVED = frozenset(
     """break case catch class const continue debugger default delete do else enum export extends false finally for
@@ -132,28 +145,31 @@ def _function(function: Function, declared: Declared) -> Iterator[str]:
     if function.doc:
         yield from _comment(function.doc, "")
     live = function.how == "live"
-    executor = "LiveExecutor" if live else "Executor"
+    executor = "LiveExecutor" if live else "WritingExecutor" if function.writes else "Executor"
     yield f"export {'' if live else 'async '}function {_name(function.name)}("
     yield f"  executor: {executor},"
     if function.parameters:
         fields = "; ".join(map(_parameter, function.parameters))
         default = " = {}" if all(each.optional for each in function.parameters) else ""
         yield f"  params: {{ {fields} }}{default},"
+    if function.writes:
+        yield "  options: WriteOptions = {},"
     yield f"): {_gives(function)} {{"
     given = "params" if function.parameters else "{}"
     call = f"{_constant(function)}, {given}"
+    asks = f"executor.write({call}, options)" if function.writes else f"executor.rows({call})"
     reader = f"read{function.row}"
     if not function.row:
-        yield f"  await executor.rows({call});"
+        yield f"  await {asks};"
     elif live:
         yield f"  return changes(executor.live({call}), {reader});"
     elif function.how == "one" and function.rows == "one":
-        yield f"  return {reader}(only(await executor.rows({call})));"
+        yield f"  return {reader}(only(await {asks}));"
     elif function.how == "one":
-        yield f"  const row = first(await executor.rows({call}));"
+        yield f"  const row = first(await {asks});"
         yield f"  return row === null ? null : {reader}(row);"
     else:
-        yield f"  return (await executor.rows({call})).map({reader});"
+        yield f"  return (await {asks}).map({reader});"
     yield "}"
 
 

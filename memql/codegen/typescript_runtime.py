@@ -17,6 +17,15 @@ export interface Executor {
   rows(query: string, params: Params): Promise<readonly (readonly unknown[])[]>;
 }
 
+/** What can also write. Under the same key a statement is carried out once, with the same answer. */
+export interface WritingExecutor extends Executor {
+  write(query: string, params: Params, options: WriteOptions): Promise<readonly (readonly unknown[])[]>;
+}
+
+export interface WriteOptions {
+  readonly idempotencyKey?: string;
+}
+
 /** What can also be told how rows change: first all rows, then what is different. */
 export interface LiveExecutor extends Executor {
   live(query: string, params: Params): AsyncIterable<Change<readonly unknown[]>>;
@@ -105,15 +114,15 @@ export async function* changes<T, U>(told: AsyncIterable<Change<T>>, read: (row:
   }
 }
 
-const DOCUMENT = `
-  query ($query: String!, $params: JSON) {
-    answer: memql(query: $query, params: $params) {
-      ... on MemqlResult { rows position }
-      ... on MemqlError { problems { code message hint rendered } }
-      ... on Error { problems { code message hint } }
-    }
-  }
-`;
+const ANSWER = `{
+  ... on MemqlResult { rows position }
+  ... on MemqlError { problems { code message hint rendered } }
+  ... on Error { problems { code message hint } }
+}`;
+const DOCUMENT = `query ($query: String!, $params: JSON) { answer: memql(query: $query, params: $params) ${ANSWER} }`;
+const WRITING = `mutation ($query: String!, $params: JSON, $key: String) {
+  answer: curate(input: {statement: $query, params: $params, idempotencyKey: $key}) ${ANSWER}
+}`;
 
 interface Answer {
   readonly rows: readonly (readonly unknown[])[];
@@ -133,10 +142,10 @@ export interface HttpOptions {
 }
 
 /**
- * Asks a server about one tenant, through the field `memql` of its GraphQL. A live query is asked again every
+ * Asks a server about one tenant, through `memql` and `curate` of its GraphQL. A live query is asked again every
  * `milliseconds`, and its rows are told anew, as a snapshot, when they are others.
  */
-export class Http implements LiveExecutor {
+export class Http implements LiveExecutor, WritingExecutor {
   private readonly url: string;
   private readonly headers: { [name: string]: string };
   private readonly milliseconds: number;
@@ -149,13 +158,17 @@ export class Http implements LiveExecutor {
   }
 
   async rows(query: string, params: Params): Promise<readonly (readonly unknown[])[]> {
-    return (await this.asked(query, params)).rows;
+    return (await this.asked(DOCUMENT, { query, params })).rows;
+  }
+
+  async write(query: string, params: Params, options: WriteOptions): Promise<readonly (readonly unknown[])[]> {
+    return (await this.asked(WRITING, { query, params, key: options.idempotencyKey })).rows;
   }
 
   async *live(query: string, params: Params): AsyncGenerator<Change<readonly unknown[]>> {
     let last: string | null = null;
     for (;;) {
-      const { rows, position } = await this.asked(query, params);
+      const { rows, position } = await this.asked(DOCUMENT, { query, params });
       const told = JSON.stringify(rows);
       if (told !== last) {
         last = told;
@@ -165,8 +178,8 @@ export class Http implements LiveExecutor {
     }
   }
 
-  private async asked(query: string, params: Params): Promise<Answer> {
-    const body = JSON.stringify({ query: DOCUMENT, variables: { query, params } });
+  private async asked(document: string, variables: Params): Promise<Answer> {
+    const body = JSON.stringify({ query: document, variables });
     const response = await fetch(this.url, { method: "POST", headers: this.headers, body });
     const answered = (await response.json().catch(() => null)) as Body | null;
     if (answered?.errors?.length) {
