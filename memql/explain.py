@@ -146,7 +146,7 @@ def _engine(operator: Operator) -> str:
     match operator:
         case plan.Scan(ids=ids, equals=equals):
             return "index" if ids is not None else "graph" if equals else "columns"
-        case plan.Expand():
+        case plan.Expand() | plan.Seek():
             return "adjacency"
         case plan.FromGraph():
             return "graph"
