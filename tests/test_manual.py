@@ -30,6 +30,7 @@ from engine.clock import SystemClock
 from engine.limits import Limits
 from engine.tenants import Tenants
 from memql.bind import PLAN_STEPS
+from memql.codes import CODES
 from memql.errors import Refusal
 from memql.functions import Aggregate, Function, aggregates, graphs, lists, numbers, texts, times
 from memql.functions.function import MADE as MADE_BY_EXPRESSIONS
@@ -156,7 +157,7 @@ def _cut(printed: str, expected: str) -> str:
 def test_tables_are_those_of_the_program(request: pytest.FixtureRequest) -> None:
     """Every function and every limit of queries is in the manual, as the program has it."""
     document = MANUAL.read_text("utf-8")
-    made = {"functions": _functions(), "limits": _limits()}
+    made = {"functions": _functions(), "codes": _codes(), "limits": _limits()}
     assert {block["name"] for block in MADE.finditer(document)} == made.keys()
     now = MADE.sub(lambda block: f"{block['name']} -->\n{made[block['name']]}", document)
     if request.config.getoption("--rewrite"):
@@ -172,6 +173,21 @@ def _functions() -> str:
         ("Aggregates", aggregates.AGGREGATES),
     ]  # fmt: skip
     return "".join(_table(title, ((each.signature(), each.doc) for each in group)) for title, group in groups)
+
+
+def test_every_code_is_explained() -> None:
+    """No refusal of the language has a code that nobody can look up, and none is explained that never comes."""
+    sources = [path.read_text("utf-8") for folder in ("memql", "engine") for path in (ROOT / folder).rglob("*.py")
+               if path.name != "codes.py"]  # fmt: skip
+    used = {code for source in sources for code in re.findall(r'"(Q\d{3})"', source)}
+    # An open catalog makes warnings of these.
+    used |= {f"Q9{code[2:]}" for code in ("Q101", "Q102", "Q103")}
+    assert used == CODES.keys()
+
+
+def _codes() -> str:
+    rows = [f"| `{code}` | {about.replace('*', chr(92) + '*')} |\n" for code, about in CODES.items()]
+    return "".join(["| code | what it is about |\n|---|---|\n", *rows])
 
 
 def _limits() -> str:

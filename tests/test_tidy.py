@@ -19,6 +19,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "temporal",
         "values",
         "errors",
+        "codes",
         "catalog",
         "catalogfile",
         "types",
