@@ -36,7 +36,7 @@ def warn_of_endless(binding: Binding, path: ast.PathPattern) -> None:
         if step.hops is None or step.hops.most is not None or step.hops.shortest or _ends_by_itself(binding, step):
             continue
         hint = "say how far: {1,4}; or which paths: ANY SHORTEST, ALL SHORTEST"
-        binding.warning("Q911", "there may be very many paths without a longest", step.span, hint)
+        binding.warning("Q913", "there may be very many paths without a longest", step.span, hint)
 
 
 def _ends_by_itself(binding: Binding, step: ast.RelationPattern | ast.GroupPattern) -> bool:

@@ -38,7 +38,7 @@ def _search(binding: Binding, sight: Sight, clause: ast.Search) -> tuple[bound.S
         binding.problem("Q108", message, clause.variable.span, "SEARCH ranks nodes")
     if known is not None and clause.times is not None:
         hint = f"say the time where `{known.name}` is bound, or search by another name"
-        binding.problem("Q311", f"`{known.name}` is bound already, and keeps its version", clause.times.span, hint)
+        binding.problem("Q317", f"`{known.name}` is bound already, and keeps its version", clause.times.span, hint)
     of = Type("node", nullable=False, kinds=kinds_of(binding, clause.labels), past=binding.past)
     variable = known or binding.variable(clause.variable.name, of)
     ways = tuple(_way(binding, sight, way, variable) for way in clause.ways)

@@ -109,4 +109,4 @@ def check_one_time(binding: Binding, path: ast.PathPattern) -> None:
     what = "a shortest path" if shortest else "a selected path" if selects else what
     if what:
         hint = "ask for it AS OF a time, or write the hops: -[*1..4]-"
-        binding.problem("Q503", f"{what} WITH HISTORY is not supported", path.span, hint)
+        binding.problem("Q501", f"{what} WITH HISTORY is not supported", path.span, hint)

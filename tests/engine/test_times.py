@@ -210,7 +210,7 @@ def test_a_relation_that_was_bound_is_the_same_at_another_time(office: Office) -
         ("MATCH (m) AS OF $missing RETURN m", "Q205"),
         ("AS OF 1 MATCH (m) RETURN m", "Q201"),
         ("MATCH (m) VALID DURING 5 RETURN m", "Q201"),
-        ("MATCH (m) WITH HISTORY MATCH ALL SHORTEST (m)-->+(x) WITH HISTORY RETURN x", "Q503"),
+        ("MATCH (m) WITH HISTORY MATCH ALL SHORTEST (m)-->+(x) WITH HISTORY RETURN x", "Q501"),
         ("MATCH (m) WITH HISTORY WITH HISTORY RETURN m", "Q006"),
         ("UNWIND [1] AS x WITH HISTORY RETURN x", "Q502"),
         ("AS OF $hired MATCH (m) RETURN m.strength", "Q307"),
