@@ -91,8 +91,9 @@ def _made(operator: Operator, statistics: Statistics, argument: float, known: di
             return source * max(1.0, statistics.items(kinds) * SAME ** len(equals))
         case plan.Expand():
             return source * _passed(operator, statistics)
-        case plan.Filter(conditions=conditions):
-            return source * selectivity(conditions, statistics)
+        case plan.Filter(source=below, conditions=conditions):
+            # What a scan looked for is tested again on what it found.
+            return source * selectivity((each for each in conditions if not _looked_for(each, below)), statistics)
         case plan.Unwind(list=members):
             return source * _length(members)
         case plan.Page(skip=_, limit=limit) if limit is not None:
@@ -130,6 +131,16 @@ def passed(operator: Operator, statistics: Statistics) -> dict[Variable, float]:
             degree = statistics.degree(each.origin.type.kinds, each.hop.kinds, each.direction)
             found[each.hop.variable] = rows[id(each.source)] * degree
     return found
+
+
+def _looked_for(condition: Expression, below: Operator) -> bool:
+    if not isinstance(below, plan.Scan) or not isinstance(condition, bound.Compared) or condition.operator != "=":
+        return False
+    names = {name for name, _ in below.equals}
+    return any(
+        isinstance(each, bound.Property) and each.name in names and about(each, below.variable)
+        for each in (condition.left, condition.right)
+    )
 
 
 def _passed(expand: plan.Expand, statistics: Statistics) -> float:

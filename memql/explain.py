@@ -185,7 +185,7 @@ def _lines(node: PlanNode, depth: int, *, whole: bool) -> Iterator[str]:
 def _figures(node: PlanNode) -> str:
     parts = [] if node.rows is None else [f"{node.rows:>9,} rows {node.ms or 0:>9.2f} ms"]
     if node.estimated_rows is not None:
-        parts.append(f"about {node.estimated_rows:,.0f} rows")
+        parts.append(f"about {node.estimated_rows:,.0f} {'row' if node.estimated_rows == 1 else 'rows'}")
     if node.engine:
         parts.append(f"[{node.engine}]")
     return "  ".join([*parts, *([node.reason] if node.reason else [])])
