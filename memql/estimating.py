@@ -91,9 +91,9 @@ def _made(operator: Operator, statistics: Statistics, argument: float, known: di
             return source * max(1.0, statistics.items(kinds) * SAME ** len(equals))
         case plan.Expand():
             return source * _passed(operator, statistics)
-        case plan.Filter(source=below, conditions=conditions):
+        case plan.Filter(source=scanned, conditions=conditions):
             # What a scan looked for is tested again on what it found.
-            return source * selectivity((each for each in conditions if not _looked_for(each, below)), statistics)
+            return source * selectivity((each for each in conditions if not _looked_for(each, scanned)), statistics)
         case plan.Unwind(list=members):
             return source * _length(members)
         case plan.Page(skip=_, limit=limit) if limit is not None:
