@@ -92,6 +92,9 @@ class Limits(BaseModel):
     """Rows of one answer to a query: what a person or an agent can use; LIMIT and SKIP page through more."""
     query_steps: int = Field(5_000_000, ge=1)
     """Rows that all scans, expansions and unwindings of one query may make: some seconds of work."""
+    query_characters_held: int = Field(200_000_000, ge=1)
+    """Characters of texts, and members of lists, in the values that one query holds to sort or group: rows alone say
+    little where each has a long text."""
     query_rows_held: int = Field(1_000_000, ge=1)
     """Rows that one query may hold at once to sort, group or tell apart: some hundred megabytes."""
     live_queries: int = Field(1_000, ge=1)

@@ -4,7 +4,7 @@ Nodes and relations travel as numbers, dense ids and rows, and become values onl
 most of what a query passes it never reads.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -343,6 +343,12 @@ def as_floats(column: Column) -> Floats | None:
         absent = forms == ABSENT
         return Floats(column.held.numbers[column.numbers], absent) if (absent | (forms == FLOAT)).all() else None
     return column if isinstance(column, Floats) else None
+
+
+def characters(columns: Iterable[Column]) -> int:
+    """Characters of the texts, and members of the lists, that these columns hold themselves."""
+    values = (value for column in columns if isinstance(column, Values) for value in column.values)
+    return sum(len(value) for value in values if isinstance(value, str | list))
 
 
 def nulls(like: Column, size: int) -> Column:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from engine.execute.alike import groups, in_order, keys, sums
-from engine.execute.batch import Batch, Column, Indexes, Values, as_floats, joined, stacked
+from engine.execute.batch import Batch, Column, Indexes, Values, as_floats, characters, joined, stacked
 from engine.execute.running import Running
 from engine.execute.seen import Stopped
 from memql.bound import Aggregated, Variable
@@ -91,15 +91,18 @@ def order(running: Running, operator: Order, batches: Iterator[Batch]) -> Iterat
     descending = [sort.descending for sort in operator.by]
     first = sum(running.number(each, "LIMIT") for each in operator.first) if operator.first else None
     gathered: list[tuple[Batch, list[Column]]] = []
-    waiting = 0
+    waiting = letters = 0
     for batch in batches:
         running.hold(batch.size)
+        letters += running.hold_values(batch.columns.values())
         gathered.append((batch, [each.column(batch) for each in prepared]))
         waiting += batch.size
         if first is not None and waiting > max(4 * first, 20_000):
             gathered = [_sorted(running, gathered, descending, first)]
-            running.held -= waiting - gathered[0][0].size
-            waiting = gathered[0][0].size
+            left = gathered[0][0]
+            running.held -= waiting - left.size
+            running.characters -= letters - characters(left.columns.values())
+            waiting, letters = left.size, characters(left.columns.values())
     if gathered:
         yield _sorted(running, gathered, descending, first)[0]
 
@@ -170,6 +173,7 @@ class _Gathered:
             chosen = np.array(unseen, np.int64)
             kept, fresh = kept[chosen], fresh.take(chosen)
         self._running.hold(len(kept))
+        self._running.hold_values([fresh])
         self._groups.append(numbers[kept])
         self._columns.append(fresh)
 

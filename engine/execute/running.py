@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from engine.columns import Columns, Mask, Numbers
-from engine.execute.batch import Batch, Chains, Column, Nodes, Relations, Values
+from engine.execute.batch import Batch, Chains, Column, Nodes, Relations, Values, characters
 from engine.execute.columnar import Decide, Known, columnar
 from engine.execute.figures import Figures, Sources, figures
 from engine.execute.seen import Seen, Stopped
@@ -59,6 +59,8 @@ class Running:
     embedder: str = ""
     passed: int = 0
     held: int = 0
+    characters: int = 0
+    """Of the values that are held."""
     needed: Mapping[int, frozenset[Variable]] = field(default_factory=dict)
     """Of an operator, by its identity, the variables that its sources must have; of one that is not there, all."""
     known: dict[int, object] = field(default_factory=dict)
@@ -122,6 +124,18 @@ class Running:
         if self.held > most:
             message = f"more than {most:,} rows would be sorted or grouped at once"
             raise Stopped(too_much("query_rows_held", message, "filter before ORDER BY, DISTINCT or an aggregate"))
+
+    def hold_values(self, columns: Iterable[Column]) -> int:
+        """The texts and lists of these columns are kept in memory; how many characters and members they have."""
+        held = characters(columns)
+        self.characters += held
+        most = self.reader.limits.query_characters_held
+        if self.characters > most:
+            message = f"values of more than {most:,} characters would be sorted or grouped at once"
+            raise Stopped(
+                too_much("query_characters_held", message, "sort and group by ids, and ask for texts after it")
+            )
+        return held
 
     def notice(self, text: str) -> None:
         """What did not go as one might expect, said once."""

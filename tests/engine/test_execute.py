@@ -219,6 +219,8 @@ def test_the_graph_is_asked_and_not_believed(tmp_path: Path) -> None:
         ({"query_rows": 5}, "UNWIND range(1, 6) AS x RETURN x"),
         ({"query_steps": 50}, "UNWIND range(1, 10) AS x UNWIND range(1, 10) AS y RETURN count(*) AS n"),
         ({"query_rows_held": 5}, "UNWIND range(1, 10) AS x RETURN x ORDER BY x DESC"),
+        ({"query_characters_held": 90}, "UNWIND range(1, 10) AS x RETURN collect('ten letter' + x) AS xs"),
+        ({"query_characters_held": 90}, "UNWIND range(1, 10) AS x WITH 'ten letter' + x AS t RETURN t ORDER BY t"),
         ({"query_rows_held": 5}, "UNWIND range(1, 10) AS x RETURN DISTINCT x"),
         ({"query_rows_held": 5}, "UNWIND range(1, 10) AS x RETURN collect(x) AS xs"),
         ({"search_rows": 5}, "SEARCH m:Memory MATCHES 'tea' LIMIT 6 RETURN m"),
