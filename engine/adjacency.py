@@ -130,25 +130,26 @@ class Adjacency:
         kinds: Sequence[str] | None = None,
         lasting: Sequence[str] = ("DERIVED_FROM", "SUPERSEDES"),
         most: int = 5_000_000,
+        through: bool = False,
     ) -> Steps:
         """The relations seen in that scope from these roots, in the order of roots given and then of rows.
 
         A relation is seen when it is current and valid, and both its ends are. Along a `lasting` kind, from source to
-        target, ends are seen also when they are retired or no longer valid. More than `most` relations raise
-        OverflowError.
+        target, ends are seen also when they are retired or no longer valid; with `through` from target to source as
+        well. More than `most` relations raise OverflowError.
         """
         parts = []
         if not len(roots):
             return _NOWHERE
         if direction in ("out", "any"):
-            parts.append(self._steps(scope, roots, self._out, "source", "target", kinds, lasting, most))
+            parts.append(self._steps(scope, roots, self._out, "source", "target", kinds, lasting, most, through))
         if direction in ("in", "any"):
-            parts.append(self._steps(scope, roots, self._in, "target", "source", kinds, lasting, most))
+            parts.append(self._steps(scope, roots, self._in, "target", "source", kinds, lasting, most, through))
         return parts[0] if len(parts) == 1 else _joined(parts)
 
     def _steps(
         self, scope: Scope, roots: Numbers, sparse: _Sparse, near: str, far: str,
-        kinds: Sequence[str] | None, lasting: Sequence[str], most: int,
+        kinds: Sequence[str] | None, lasting: Sequence[str], most: int, through: bool,
     ) -> Steps:  # fmt: skip
         count = self.count
         rows = sparse.from_roots(roots)
@@ -171,7 +172,7 @@ class Adjacency:
             lasts = np.flatnonzero(any_of(self._column["kind"][rows], codes))
             # Whoever came to a retired item by such a relation goes on from it, or provenance would end there.
             near_kept[lasts] |= scope.lasting(origins[lasts]) > 0
-            if near == "source":
+            if near == "source" or through:
                 kept[lasts] |= scope.lasting(ends[lasts]) > 0
         kept &= near_kept
         return Steps(rows[kept], origins[kept], ends[kept], self._column["weight"][rows[kept]])

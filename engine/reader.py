@@ -120,13 +120,17 @@ class Reader:
     # Relations
 
     def expand(
-        self, roots: Sequence[int] | Numbers, direction: Direction = "out", kinds: Sequence[str] | None = None
+        self,
+        roots: Sequence[int] | Numbers,
+        direction: Direction = "out",
+        kinds: Sequence[str] | None = None,
+        *,
+        through: bool = False,
     ) -> Steps | Refusal:
-        """The relations seen from these identities, one hop."""
+        """The relations seen from these identities, one hop; with `through`, lasting ones whatever they came from."""
+        most, asked = self.limits.expand_relations, np.asarray(roots, np.int64)
         try:
-            return self.adjacency.expand(
-                self.scope, np.asarray(roots, np.int64), direction, kinds, most=self.limits.expand_relations
-            )
+            return self.adjacency.expand(self.scope, asked, direction, kinds, most=most, through=through)
         except OverflowError as error:
             return over_limit("expand_relations", self.limits.expand_relations, int(error.args[0]), "")
 

@@ -229,6 +229,8 @@ def described(operator: Operator) -> tuple[str, str]:
             return "Choose", f"{selector_text(selector)} {path_text(path, pattern)}"
         case plan.Seek():
             return "Seek", _seek(operator) + _at(operator)
+        case plan.InSight(nodes=nodes):
+            return "InSight", ", ".join(label(each) for each in nodes)
         case plan.Acyclic(path=path):
             return "Acyclic", f"through {', '.join(label(each) for each in path.nodes)}"
         case plan.Trace(path=path):

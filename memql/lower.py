@@ -97,12 +97,12 @@ def _sorted(variables: Iterable[Variable]) -> tuple[Variable, ...]:
     return tuple(sorted(variables, key=lambda each: each.number))
 
 
-def lower_pattern(source: Operator, pattern: bound.Pattern) -> Operator:
-    """Scans the first node that is written, and goes on from what is bound."""
+def lower_pattern(source: Operator, pattern: bound.Pattern, *, again: bool = False) -> Operator:
+    """Scans the first node that is written, and goes on from what is bound. `again`: as one time through a group."""
     if pattern.selection is not None:
         made = _chosen(source, pattern, pattern.selection)
     else:
-        made = expanded(source, pattern.nodes, pattern.hops, pattern.known, pattern.time)
+        made = expanded(source, pattern.nodes, pattern.hops, pattern.known, pattern.time, again=again)
         for path in pattern.acyclic:
             made = plan.Acyclic(made, path)
     for path in pattern.paths:
@@ -131,9 +131,13 @@ def expanded(
     hops: tuple[bound.Stretch, ...],
     known: frozenset[Variable],
     time: bound.Time | None = None,
+    *,
+    again: bool = False,
 ) -> Operator:
-    """All of these hops, each from an end that is bound by then; nodes are scanned in the order given."""
+    """All of these hops, each from an end that is bound by then; nodes are scanned in the order given. `again`: it is
+    one time through a group, of which the whole is looked at behind the last."""
     made, have, left = source, set(known), list(hops)
+    through = again or _may_pass_what_ended(hops)
     passed: list[Variable] = []
     for node in nodes:
         if node not in have:
@@ -148,11 +152,35 @@ def expanded(
                 have |= {outside for _, outside in hop.lists}
             else:
                 direction = hop.direction if onwards else FLIPPED[hop.direction]
-                again = hop.variable in have
-                made = plan.Expand(made, hop, origin, end, direction, end in have, again, tuple(passed), time=time)
+                closes, twice = end in have, hop.variable in have
+                made = plan.Expand(
+                    made, hop, origin, end, direction, closes, twice, tuple(passed), time=time, through=through
+                )
             have |= {end, hop.variable}
             passed.append(hop.variable)
-    return made
+    if not through or again:
+        return made
+    own = dict.fromkeys(node for hop in hops for node in (hop.near, hop.far))
+    before = tuple(node for node in own if node in known)
+    return plan.InSight(made, tuple(node for node in own if node not in known), tuple(passed), before, time)
+
+
+def _may_pass_what_ended(hops: tuple[bound.Stretch, ...]) -> bool:
+    """Whether a lasting relation may lead to an item from which the pattern goes on, or be met from its other end: a
+    single hop from here to there asks that of its ends alone."""
+    lasting = [hop for hop in hops if _has_lasting(hop)]
+    if len(lasting) != 1:
+        return bool(lasting)
+    (only,) = lasting
+    if isinstance(only, bound.Group) or only.hops is not None:
+        return True
+    return only.near == only.far or only.direction == "any"
+
+
+def _has_lasting(hop: bound.Stretch) -> bool:
+    if isinstance(hop, bound.Group):
+        return any(map(_has_lasting, hop.pattern.hops))
+    return hop.kinds is None or bool(LASTING & set(hop.kinds))
 
 
 def _repeated(
@@ -162,7 +190,7 @@ def _repeated(
     begin, finish = (group.first, group.last) if onwards else (group.last, group.first)
     nodes = dict.fromkeys((begin, *group.pattern.nodes))
     pattern = replace(group.pattern, nodes=tuple(nodes), known=frozenset({begin}))
-    inner = lower_pattern(_row(walking.taken_by(pattern)), pattern)
+    inner = lower_pattern(_row(walking.taken_by(pattern)), pattern, again=True)
     return plan.Repeat(source, inner, group, origin, end, begin, finish, closes, passed)
 
 

@@ -57,6 +57,7 @@ class Expand(Operator):
 
     `direction` is seen from the origin. `closes`: the end was bound before, and must be what is reached; `again`: so
     was the relation. `unlike`: relations of the same MATCH, which none may be met twice. `kinds`: those of the end.
+    `through`: lasting relations are passed whichever of their ends were retired; what may be is told behind it.
     """
 
     source: Operator
@@ -69,6 +70,7 @@ class Expand(Operator):
     unlike: tuple[Variable, ...] = ()
     kinds: frozenset[str] | None = None
     time: Time | None = None
+    through: bool = False
 
     @property
     def backwards(self) -> bool:
@@ -91,6 +93,19 @@ class FromGraph(Operator):
     @property
     def nodes(self) -> tuple[Variable, ...]:
         return tuple(dict.fromkeys(node for hop in self.hops for node in (hop.near, hop.far)))
+
+
+@dataclass(frozen=True, slots=True)
+class InSight(Operator):
+    """The rows whose every item may be in them: it is shown, or is one of those `known` before the MATCH, or lasting
+    relations of the MATCH lead to it from one of these. Asked when all is matched, so that it does not matter where
+    that began."""
+
+    source: Operator
+    nodes: tuple[Variable, ...]
+    hops: tuple[Variable, ...]
+    known: tuple[Variable, ...]
+    time: Time | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "scan",
         "graphed",
         "expand",
+        "sight",
         "repeating",
         "choosing",
         "reaching",

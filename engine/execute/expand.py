@@ -30,7 +30,8 @@ def expand(running: Running, operator: Expand, batches: Iterator[Batch]) -> Iter
 def _one(running: Running, operator: Expand, batch: Batch) -> Batch:
     reader = running.at(operator.time)
     roots = roots_of(running, batch.columns[operator.origin])
-    rows, steps = stepped(running, reader, roots, operator.direction, operator.hop.kinds)
+    through = operator.through or operator.closes
+    rows, steps = stepped(running, reader, roots, operator.direction, operator.hop.kinds, through)
     kept = np.ones(len(rows), np.bool_)
     for other in operator.unlike:
         kept &= unlike(running, batch.columns[other], rows, steps.rows)
@@ -74,11 +75,17 @@ def roots_of(running: Running, column: Column) -> Numbers:
 
 
 def stepped(
-    running: Running, reader: Reader, roots: Numbers, direction: Direction, kinds: Sequence[str] | None
+    running: Running,
+    reader: Reader,
+    roots: Numbers,
+    direction: Direction,
+    kinds: Sequence[str] | None,
+    through: bool = False,
 ) -> tuple[Numbers, Steps]:
-    """Every relation from these identities, and for each the row of `roots` that it starts from, in that order."""
+    """Every relation from these identities, and for each the row of `roots` that it starts from, in that order. With
+    `through`, lasting ones whatever they came from."""
     asked = np.unique(roots[roots > 0])
-    found = reader.expand(asked, direction, kinds)
+    found = reader.expand(asked, direction, kinds, through=through and not reader.scope.history)
     if isinstance(found, Refusal):
         raise Stopped(found)
     order = np.argsort(found.origins, kind="stable")
@@ -108,7 +115,8 @@ def unlike(running: Running, column: Column, rows: Numbers, passed: Numbers) -> 
 
 def _many(running: Running, operator: Expand, batch: Batch, each: Prepared | None) -> Batch:
     """A chain of relations, as long as the hop allows, none of them twice. Where the shortest is asked for, nobody goes
-    on from where a row has been before, so that each relation is passed once a row."""
+    on from where a row has been before, so that each relation is passed once a row; an item that ended is another place
+    while no relation has led to it."""
     hops = operator.hop.hops
     assert hops is not None
     reader = running.at(operator.time)
@@ -118,16 +126,20 @@ def _many(running: Running, operator: Expand, batch: Batch, each: Prepared | Non
     at, chains = start[rows], np.empty((len(rows), 0), np.int64)
     found: list[tuple[Numbers, Numbers, Numbers]] = []
     if hops.least == 0:
-        here = scope.shown(at) > 0
+        here = scope.lasting(at) > 0
         found.append((rows[here], at[here], chains[here]))
     depth, held, count = 0, 0, scope.count
     met_nodes = at[:, None] if operator.hop.acyclic else None
-    met = rows[: 0 if hops.least else None] * count + at[: 0 if hops.least else None]
+    met = (rows * count + at)[: 0 if hops.least else None] * 2
     target = roots_of(running, batch.columns[operator.end]) if operator.closes else None
+    through, owing = operator.through or operator.closes, np.zeros(len(rows), np.bool_)
     while len(rows) and (hops.most is None or depth < hops.most):
         depth += 1
-        places, steps = stepped(running, reader, at, operator.direction, operator.hop.kinds)
+        places, steps = stepped(running, reader, at, operator.direction, operator.hop.kinds, through)
+        led = relations.column("target")[steps.rows]
         kept = ~(chains[places] == steps.rows[:, None]).any(axis=1)
+        if hops.shortest:
+            kept &= ~owing[places] | ((led == steps.origins) & (led != steps.ends))
         for other in operator.unlike:
             kept &= unlike(running, batch.columns[other], rows[places], steps.rows)
         if scope.history:
@@ -145,17 +157,18 @@ def _many(running: Running, operator: Expand, batch: Batch, each: Prepared | Non
         held += chains.size
         running.hold_paths(held)
         if hops.shortest:
-            keys = rows * count + at
+            owing = (scope.shown(at) == 0) & (led[chosen] != at)
+            keys = (rows * count + at) * 2 + owing
             fresh = np.flatnonzero(~np.isin(keys, met))
             if hops.shortest == "one":
                 fresh = np.sort(fresh[np.unique(keys[fresh], return_index=True)[1]])
             met = np.union1d(met, keys)
-            rows, at, chains = rows[fresh], at[fresh], chains[fresh]
+            rows, at, chains, owing = rows[fresh], at[fresh], chains[fresh], owing[fresh]
         if depth >= hops.least:
             found.append((rows, at, chains))
         if hops.shortest and target is not None:
             on = ~np.isin(rows, rows[at == target[rows]])
-            rows, at, chains = rows[on], at[on], chains[on]
+            rows, at, chains, owing = rows[on], at[on], chains[on], owing[on]
     return _chained(running, operator, batch, found)
 
 

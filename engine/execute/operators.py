@@ -28,6 +28,7 @@ from engine.execute.running import Running
 from engine.execute.scan import scan
 from engine.execute.searching import search_rows
 from engine.execute.seeking import seek
+from engine.execute.sight import in_sight
 from memql import plan
 from memql.bound import Variable
 from memql.plan import Operator
@@ -62,6 +63,8 @@ def _batches(running: Running, operator: Operator, argument: Batch) -> Iterator[
             return choose(running, operator, below[0], lambda rows: _within(running, operator, rows))
         case plan.Seek():
             return seek(running, operator, below[0])
+        case plan.InSight():
+            return in_sight(running, operator, below[0])
         case plan.Acyclic():
             return without_circles(running, operator, below[0])
         case plan.FromGraph(otherwise=otherwise):

@@ -51,7 +51,7 @@ def _repeated(running: Running, operator: Repeat, batch: Batch, within: Within) 
     times = [_Time(np.arange(len(rows)), rows, start[rows], passed, {})]
     found, held = [], 0
     if hops.least == 0:
-        here = np.flatnonzero(scope.shown(times[0].at) > 0)
+        here = np.flatnonzero(scope.lasting(times[0].at) > 0)
         found.append(_gathered(running, operator, batch, [_kept(times[0], here)]))
     while len(rows) and (hops.most is None or len(times) <= hops.most):
         time = _next(running, operator, batch, within, times[-1])

@@ -111,7 +111,14 @@ def _conditions(binding: Binding, made: _Pattern, described: Sequence[Described]
         if hop is not None and found:
             for each in found:
                 ask_nothing(binding, "a chain of relations", each)
-            made.hops[made.hops.index(hop)] = replace(hop, each=_all_of(tuple(found)))
+            # What the same MATCH binds may not be there yet when a relation is passed: then it is asked behind.
+            late = [each for each in found if not walking.variables(each) <= {*made.before.names.values(), variable}]
+            now = tuple(each for each in found if each not in late)
+            made.hops[made.hops.index(hop)] = replace(hop, each=_all_of(now) if now else None)
+            passed = bound.local(hop.variable, written.span)
+            conditions += [
+                bound.Quantified("all", variable, passed, each, type=BOOLEAN, span=each.span) for each in late
+            ]
         elif hop is None:
             conditions += found
     return conditions

@@ -24,6 +24,9 @@ def _begun(operator: Operator, conditions: tuple[Expression, ...], statistics: S
             return replace(operator, source=_begun(operator.source, (*conditions, *own), statistics))
         case plan.Trace() | plan.Acyclic():
             return replace(operator, source=_begun(operator.source, conditions, statistics))
+        case plan.InSight():
+            # It ends a pattern, and is written again where that begins elsewhere.
+            return _begun(operator.source, conditions, statistics)
         case plan.Ask():
             inner = _begun(operator.inner, (), statistics)
             return replace(operator, source=_begun(operator.source, conditions, statistics), inner=inner)

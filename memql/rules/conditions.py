@@ -44,7 +44,9 @@ def _sunk(operator: Operator, condition: Expression) -> Operator | None:
                 below = _sunk(operator.source, condition)
                 return replace(operator, source=below or plan.Filter(operator.source, (condition,)))
             return plan.Filter(operator, (condition,))
-        case plan.Trace() | plan.Acyclic() | plan.Unwind() | plan.Attempt() | plan.Apply() | plan.Ask():
+        case (
+            plan.Trace() | plan.Acyclic() | plan.InSight() | plan.Unwind() | plan.Attempt() | plan.Apply() | plan.Ask()
+        ):
             passes = needed <= plan.binds(operator.source)
         case plan.Project(keeps=True):
             passes = needed <= plan.binds(operator.source) - {variable for variable, _ in operator.items}

@@ -221,14 +221,13 @@ class Oracle:
         for node in self.view.shown.values():
             yield from self._placed({**row, nodes[0]: node}, nodes[1:])
 
-    def _in_sight(self, before: Row, row: Row, pattern: Pattern, passed: Sequence[Relation]) -> bool:
+    def _in_sight(self, before: Row, row: Row, pattern: Pattern, passed: Chain) -> bool:
         """Whether every node of the match may be in it: it is shown, or was bound before, or a lasting relation of the
         match leads to it."""
         met = {node.state.root for each in pattern.nodes if isinstance(node := row.get(each), Node)}
         met |= {end for relation in passed for end in (relation.state.source, relation.state.target)}
-        met -= {node.state.root for node in before.values() if isinstance(node, Node)}
-        met -= {relation.state.target for relation in passed if relation.kind in LASTING}
-        return met <= self.view.shown.keys()
+        known = {node.state.root for each in pattern.known if isinstance(node := before.get(each), Node)}
+        return met <= self._led(known, passed)
 
     def _hopped(self, row: Row, hops: list[Stretch], passed: tuple[Relation, ...]) -> Iterator[tuple[Row, Chain]]:
         """The row with every choice of relations for these hops, none of them passed twice."""
@@ -295,14 +294,27 @@ class Oracle:
             length += 1
         if not hop.hops.shortest:
             return found
-        return _shortest([(chain, far) for chain, far in found if self._unbroken(chain)], hop.hops.shortest)
+        return self._shortest(near, found, hop.hops.shortest)
 
-    def _unbroken(self, chain: Chain) -> bool:
-        """Whether every node between two relations of the chain may be in it."""
-        ends = [{relation.state.source, relation.state.target} for relation in chain]
-        between = {root for one, other in pairwise(ends) for root in one & other}
-        led = {relation.state.target for relation in chain if relation.kind in LASTING}
-        return between - led <= self.view.shown.keys()
+    def _shortest(self, near: Node, found: list[tuple[Chain, Node]], which: str) -> list[tuple[Chain, Node]]:
+        """Of the chains to each end the shortest; one of them, or all. An end that nothing of the chain leads to, and
+        that something else may lead to, is another one."""
+        kept: dict[tuple[Node, bool], list[tuple[Chain, Node]]] = {}
+        for chain, far in found:
+            led = self._led({near.state.root}, chain)
+            ends = [{relation.state.source, relation.state.target} for relation in chain]
+            if all(one & other <= led for one, other in pairwise(ends)):
+                kept.setdefault((far, far.state.root in led), []).append((chain, far))
+        shortest = [[each for each in chains if len(each[0]) == len(chains[0][0])] for chains in kept.values()]
+        return [each for chains in shortest for each in (chains if which == "all" else chains[:1])]
+
+    def _led(self, known: set[int], passed: Chain) -> set[int]:
+        """Identities that are shown or known, and those to which lasting relations lead from them."""
+        led, before = self.view.shown.keys() | known, -1
+        while len(led) > before:
+            before = len(led)
+            led |= {each.state.target for each in passed if each.kind in LASTING and each.state.source in led}
+        return led
 
     def _steps(self, row: Row, hop: Hop, here: Node, passed: Chain) -> Iterator[tuple[Relation, Node]]:
         """Each relation that the hop may pass from here, and what it leads to."""
@@ -449,12 +461,3 @@ def _length(path: bound.PathOf, row: Row) -> int:
 
 def _meets_twice(path: Path | None) -> bool:
     return path is not None and len(set(path.nodes)) < len(path.nodes)
-
-
-def _shortest(found: list[tuple[Chain, Node]], which: str) -> list[tuple[Chain, Node]]:
-    """Of the chains to each end the shortest; one of them, or all."""
-    best: dict[Node, int] = {}
-    for chain, far in found:
-        best[far] = min(best.get(far, len(chain)), len(chain))
-    kept = [(chain, far) for chain, far in found if len(chain) == best[far]]
-    return kept if which == "all" else list({far: (chain, far) for chain, far in reversed(kept)}.values())

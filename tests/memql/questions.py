@@ -278,7 +278,7 @@ class Writer:
         return f"({name}{labels}{properties})"
 
     def _hop(self, scope: Scope, named: bool) -> str:
-        kinds = self.chance.choice(("", "", "", "", *(f":{each}" for each in RELATIONS), ":LINKS|ABOUT"))
+        kinds = self.chance.choice(("", "", "", "", *(f":{each}" for each in RELATIONS), ":LINKS|DERIVED_FROM"))
         many = self.chance.choice(("*1..2", "*0..1", "*2", "*..2", "*0..2")) if self.chance.random() < 0.15 else ""
         name = ""
         if named and self.chance.random() < 0.4:

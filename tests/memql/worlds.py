@@ -32,7 +32,7 @@ from engine.tenant import GraphEngine, Tenant
 from tests.engine.world import ADMIN, DOMAINS, PEOPLE
 
 KINDS = ("Thing", "Other", "Memory")
-RELATIONS = ("LINKS", "ABOUT", "SIMILAR_TO")
+RELATIONS = ("LINKS", "ABOUT", "DERIVED_FROM")
 LABELS = ("Red", "Blue")
 PROPERTIES = {
     "n": "integer", "x": "float", "s": "string", "b": "boolean", "d": "date", "t": "datetime", "ns": "integer[]",
