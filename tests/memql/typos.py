@@ -24,7 +24,9 @@ def queries() -> list[str]:
     """Those of the cases that are right."""
     block = re.compile(r"^```memql[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
     found = [query for path in sorted(CASES.glob("*.md")) for query in block.findall(path.read_text("utf-8"))]
-    return [query for query in dict.fromkeys(found) if all(each.severity != "error" for each in diagnose(query, CATALOG))]
+    return [
+        query for query in dict.fromkeys(found) if all(each.severity != "error" for each in diagnose(query, CATALOG))
+    ]
 
 
 def words(query: str) -> Iterator[tuple[str, Token]]:
@@ -48,7 +50,12 @@ def slips(word: str) -> list[str]:
 
 def slips_of_two(word: str) -> list[str]:
     """Two slips in one word, some of all there are: each with one further on."""
-    return [twice for once in slips(word)[:: max(1, len(word) // 2)] for twice in slips(once)[1 :: len(word)] if twice != word]
+    return [
+        twice
+        for once in slips(word)[:: max(1, len(word) // 2)]
+        for twice in slips(once)[1 :: len(word)]
+        if twice != word
+    ]
 
 
 def mended(slipped: str) -> str | None:
