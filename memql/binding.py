@@ -90,7 +90,7 @@ class Binding:
             return found
         if name.name not in self._unknown:
             self._unknown.add(name.name)
-            hint = nearest(name.name, sight.names)
+            hint = nearest(name.name, sight.names) or nearest(name.name, ("null", "true", "false"))
             if not hint and sight.names:
                 known = ", ".join(sorted(sight.names)[:8])
                 hint = f"in sight here: {known}; a text stands in quotes: '{name.name}'"

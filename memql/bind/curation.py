@@ -241,7 +241,7 @@ def _correct(made: Verbs, verb: ast.Correct) -> None:
         elif isinstance(setting.of, ast.Property):
             value = bind_said(made, setting.value)
             assert value is not None, "the grammar has a value there"
-            values.append((setting.of.name, checked(made.binding, setting.of.name, value, known, on)))
+            values.append((setting.of.name, checked(made.binding, setting.of.name, setting.of.span, value, known, on)))
         elif not setting.more:
             hint = f"{whose.name} += {{…}} changes what the map names; all else stays"
             made.binding.problem("Q316", "an item is not replaced by a map", setting.span, hint)

@@ -96,28 +96,28 @@ def bind_values(
         assert value is not None
         return ((ALL, typed(made.binding, value, "map", "the properties")),)
     found = []
-    for name, each in written.entries:
+    for (name, each), key in zip(written.entries, written.keys, strict=True):
         value = bind_said(made, each)
         assert value is not None
-        found.append((name, checked(made.binding, name, value, known, on)))
+        found.append((name, checked(made.binding, name, key, value, known, on)))
     return tuple(found)
 
 
-def checked(binding: Binding, name: str, value: Expression, known: Mapping[str, str], on: str) -> Expression:
-    """The value of a property, which there must be, of a type that it can have."""
+def checked(binding: Binding, name: str, key: Span, value: Expression, known: Mapping[str, str], on: str) -> Expression:
+    """The value of a property, which there must be, of a type that it can have. `key`: where its name stands."""
     if name == "external_key" and name not in known:
-        binding.problem("Q313", "`external_key` cannot be changed", value.span, "it says which item this is, and stays")
+        binding.problem("Q313", "`external_key` cannot be changed", key, "it says which item this is, and stays")
     elif name in RESERVED and name not in known:
         hint = _ELSEWHERE.get(name, "it is given by MemQL")
-        binding.problem("Q313", f"`{name}` cannot be set", value.span, hint)
+        binding.problem("Q313", f"`{name}` cannot be set", key, hint)
     elif name in known:
         return typed(binding, value, known[name], f"`{name}`")
     elif name in STATE:
-        binding.problem("Q313", f"`{name}` cannot be set", value.span, "it is a figure that MemQL derives")
+        binding.problem("Q313", f"`{name}` cannot be set", key, "it is a figure that MemQL derives")
     else:
         own = ", ".join(sorted(known))
         hint = f"there is {own}" if len(known) <= 12 else ""
-        binding.unknown("Q102", f"property `{name}` on {on}", name, value.span, known, hint)
+        binding.unknown("Q102", f"property `{name}` on {on}", name, key, known, hint)
     return value
 
 

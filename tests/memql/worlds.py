@@ -65,17 +65,25 @@ def opened(directory: Path, engine: GraphEngine = "kuzu") -> Iterator[Tenant]:
         tenant.close()
 
 
-def fill(tenant: Tenant, chance: random.Random, size: int = 7) -> None:
-    """Writes a world of some `size` items. What is refused, as a change of what was retired, is left out."""
+def fill(tenant: Tenant, chance: random.Random, size: int = 7, *, erasing: bool = True) -> None:
+    """Writes a world of some `size` items."""
     for command in _declarations():
         assert isinstance(tenant.write_now(command, ADMIN), Receipt)
+    grow(tenant, chance, size, erasing=erasing)
+
+
+def grow(tenant: Tenant, chance: random.Random, size: int = 7, *, erasing: bool = True) -> None:
+    """Some `size` items more. What is refused, as a change of what was retired, is left out."""
     items: list[str] = []
     relations: list[str] = []
     for _ in range(chance.randrange(1, size + 1)):
         items += _taken(tenant, _item(chance), chance.choice(EVERYBODY))
     for _ in range(chance.randrange(4 * size)):
         known = relations if chance.random() < 0.6 else items
-        for id_ in _taken(tenant, _change(chance, items, relations), ADMIN):
+        command = _change(chance, items, relations)
+        if isinstance(command, EraseItem) and not erasing:
+            continue
+        for id_ in _taken(tenant, command, ADMIN):
             if id_ not in known and id_.startswith("rel_"):
                 relations.append(id_)
 
