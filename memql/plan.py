@@ -97,9 +97,8 @@ class FromGraph(Operator):
 
 @dataclass(frozen=True, slots=True)
 class InSight(Operator):
-    """The rows whose every item may be in them: it is shown, or is one of those `known` before the MATCH, or lasting
-    relations of the MATCH lead to it from one of these. Asked when all is matched, so that it does not matter where
-    that began."""
+    """The rows whose every item may be in them: it is shown, or was `known` before the MATCH, or lasting relations of
+    the MATCH lead to it from one of these. Asked when all is matched: it must not matter where that began."""
 
     source: Operator
     nodes: tuple[Variable, ...]
@@ -395,20 +394,16 @@ def binds(operator: Operator) -> frozenset[Variable]:
     match operator:
         case Argument(variables=variables):
             return frozenset(variables)
-        case Scan(source=source, variable=variable) | Unwind(source=source, variable=variable):
-            return binds(source) | {variable}
-        case Ask(source=source, variable=variable):
-            return binds(source) | {variable}
+        case Scan() | Unwind() | Ask():
+            return binds(operator.source) | {operator.variable}
         case Expand(source=source, hop=hop, end=end):
             return binds(source) | {hop.variable, end}
         case Repeat(source=source, hop=hop, end=end):
             return binds(source) | {hop.variable, end, *(outside for _, outside in hop.lists)}
-        case Choose(source=source, variables=variables) | Seek(source=source, variables=variables):
-            return binds(source) | {*variables}
+        case Choose() | Seek() | Attempt() | Apply():
+            return binds(operator.source) | {*operator.variables}
         case Trace(source=source, path=path):
             return binds(source) | {path.variable}
-        case Attempt(source=source, variables=variables) | Apply(source=source, variables=variables):
-            return binds(source) | {*variables}
         case Search(source=source, variable=variable, score=score, total=total):
             return binds(source) | {variable, score} | ({total} if total else set())
         case Project(source=source, items=items, keeps=keeps):
