@@ -299,8 +299,7 @@ class Union(Operator):
 
 @dataclass(frozen=True, slots=True)
 class Curate(Operator):
-    """All rows, after these steps were done for each; what a step makes is bound. The one operator that writes: what
-    is beneath it is read before, what is above it after."""
+    """All rows, after these steps were done for each; what a step makes is bound. The one operator that writes."""
 
     source: Operator
     steps: tuple[Step, ...]
