@@ -3,7 +3,9 @@ and with none, for every principal, now and as of any position."""
 
 import os
 import random
+import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,11 +14,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from engine.execute import scan
+from engine.execute.parameters import given as fitted
 from engine.reader import Reader
+from memql.compiled import Compiled
 from memql.errors import Refusal
 from memql.rules import RULES
-from tests.memql.asking import compiled, from_engine, from_oracle
+from tests.cases.tavern import ALL, Tavern
+from tests.memql.asking import compiled, from_engine, from_oracle, moments, thought
 from tests.memql.questions import Question, Writer
+from tests.memql.test_parse import QUERIES
 from tests.memql.worlds import EVERYBODY, fill, opened
 
 QUESTIONS = 25
@@ -50,8 +56,8 @@ def test_the_engine_answers_as_the_oracle_does(seed: int) -> None:
 
         def check(reader: Reader) -> None:
             for _ in range(QUESTIONS):
-                question = Writer(chance).question()
-                query = compiled(question.text, reader.catalog)
+                question = Writer(chance, moments(reader)).question()
+                query = compiled(question.text, reader.catalog, RULES, thought(chance))
                 if isinstance(query, Refusal):
                     continue
                 right = from_oracle(reader, by, query, question)
@@ -107,4 +113,45 @@ def test_most_random_queries_mean_something() -> None:
 
         tenant.read_now(check, EVERYBODY[-1])
     assert refused <= 10
-    assert found >= 60
+    assert found >= 40
+
+
+def loosely(answer: object) -> object:
+    """An answer with its lists in one order, whichever they had: that of what was collected is nobody's promise."""
+    if isinstance(answer, Counter):
+        return Counter({repr(loosely(row)): count for row, count in answer.items()})
+    if isinstance(answer, tuple):
+        members = [loosely(each) for each in answer]
+        return ["list", *sorted(map(repr, members[1:]))] if answer[:1] == ("list",) else members
+    return answer
+
+
+def test_the_cases_answer_as_the_oracle_says(tmp_path: Path) -> None:
+    """What was reviewed by people is what the oracle says too; searches, figures and other times are left to others."""
+    tavern = Tavern(tmp_path / "tavern")
+    asked = 0
+    try:
+        for text in QUERIES:
+            query = compiled(text, tavern.tenant.catalog)
+            if isinstance(query, Refusal) or query.statement.prefix or not query.columns or query.query.times:
+                continue
+            if re.search(r"\b(ANY|SHORTEST \d|shortestPath)\b", text):
+                continue  # Which of several is taken is nobody's promise.
+            parameters = fitted(query.parameters, tavern.parameters)
+            if isinstance(parameters, Refusal):
+                continue
+            question = Question(text, parameters, False)
+
+            def check(reader: Reader, query: Compiled = query, question: Question = question) -> None:
+                nonlocal asked
+                try:
+                    right = from_oracle(reader, ALL, query, question)
+                except NotImplementedError:
+                    return
+                asked += 1
+                assert loosely(from_engine(reader, query, question)) == loosely(right), question.text
+
+            tavern.tenant.read_now(check, ALL)
+    finally:
+        tavern.tenant.close()
+    assert asked > 100

@@ -1,12 +1,15 @@
 """The same question asked of the engine and of the oracle, and both answers in a form that can be compared."""
 
+import random
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from engine.commands import Principal
 from engine.decide.view import ItemState, RelationState
 from engine.execute import PathState, Rows, execute
+from engine.execute.parameters import given
 from engine.reader import Reader
 from memql.catalog import Catalog
 from memql.compiled import Compiled, compile_query
@@ -14,9 +17,12 @@ from memql.errors import Refusal
 from memql.evaluate import Failed
 from memql.order import group_key
 from memql.rules import RULES, Rule
+from memql.statistics import UNKNOWN, Statistics
+from memql.values import instant
 from memql.world import Node, Path, Relation
 from tests.memql.oracle import History, Oracle, View
 from tests.memql.questions import Question
+from tests.memql.worlds import KINDS, RELATIONS
 
 REFUSED = "refused"
 
@@ -50,18 +56,37 @@ def _bag(members: Sequence[Any]) -> tuple[str, ...]:
     return tuple(sorted(repr(told(each)) for each in members))
 
 
-def compiled(text: str, catalog: Catalog, rules: Sequence[Rule] = RULES) -> Compiled | Refusal:
+def compiled(
+    text: str, catalog: Catalog, rules: Sequence[Rule] = RULES, statistics: Statistics = UNKNOWN
+) -> Compiled | Refusal:
     """What a closed catalog refuses for a name is compiled in an open one."""
-    found = compile_query(text, catalog, rules)
+    found = compile_query(text, catalog, rules, statistics)
     if isinstance(found, Refusal) and {problem.code for problem in found.problems} == {"Q102"}:
-        return compile_query(text, catalog.opened(True), rules)
+        return compile_query(text, catalog.opened(True), rules, statistics)
     return found
+
+
+def thought(chance: random.Random) -> Statistics:
+    """How much there might be: whether it is so or not, the rows must not change."""
+    return Statistics(
+        tuple((kind, 1 << chance.randrange(18)) for kind in KINDS),
+        tuple((name, kind, "out", 1 << chance.randrange(18)) for name in RELATIONS for kind in KINDS),
+    )
+
+
+def moments(reader: Reader) -> list[datetime]:
+    """When what the reader knows was recorded."""
+    history = History.of(reader)
+    every: list[ItemState | RelationState] = [*history.items, *history.relations]
+    return [instant(each.recorded_at) for each in every if each.born <= reader.position]
 
 
 def from_oracle(reader: Reader, by: Principal, query: Compiled, question: Question) -> object:
     at = reader.scope.valid_at
     assert at is not None
-    parameters = {each.name: question.parameters.get(each.name) for each in query.parameters}
+    parameters = given(query.parameters, question.parameters)
+    if isinstance(parameters, Refusal):
+        return REFUSED
     oracle = Oracle(View(History.of(reader), by, reader.position, at), at, parameters)
     try:
         return answer(question, [column.name for column in query.columns], oracle.answer(query.query))

@@ -34,8 +34,8 @@ from tests.engine.embedders import WordHashes
 from tests.memql.questions import Writer
 from tests.memql.worlds import EVERYBODY, fill
 
-HANGS = 20.0
-"""Seconds after which a query counts as hung; its own deadline is a tenth of that."""
+HANGS = 120.0
+"""Seconds after which a query counts as hung: its own deadline is two, and the machine may have other things to do."""
 LIMITS = Limits(read_ms=2_000, query_steps=200_000, query_rows=5_000, query_rows_held=100_000)
 TELLTALE = re.compile(
     r"Traceback|kuzu|ladybug|lance\b|lancedb|tantivy|sqlite|Exception|object at 0x|numpy|dtype|pyarrow|NoneType|<class|"
@@ -234,9 +234,9 @@ def fuzz(queries: int, *, first: int = 0, seed: int = 0, told: Callable[[str], o
         ended = ""
         with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as child:
             assert child.stdout is not None
-            buffer, begun = b"", False
+            buffer = b""
             while True:
-                ready, _, _ = select.select([child.stdout], [], [], HANGS if begun else 120)
+                ready, _, _ = select.select([child.stdout], [], [], HANGS)
                 if not ready:
                     ended = "hung"
                     child.kill()
@@ -244,7 +244,6 @@ def fuzz(queries: int, *, first: int = 0, seed: int = 0, told: Callable[[str], o
                 chunk = os.read(child.stdout.fileno(), 1 << 16)
                 if not chunk:
                     break
-                begun = True
                 *lines, buffer = (buffer + chunk).split(b"\n")
                 for line in (each for each in lines if each.startswith(b"[")):  # others are logs
                     number, verdict, wrong, text = json.loads(line)

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from engine.commands import Principal
 from engine.decide.view import ItemState, RelationState
+from engine.execute.parameters import moment
 from engine.reader import Reader
 from memql import bound, walking
 from memql.bound import Expression, Group, Hop, Pattern, Selection, Stretch, Variable
@@ -95,6 +96,8 @@ class Oracle:
     view: View
     now: int
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    whole: "Oracle | None" = None
+    """Where this is of one MATCH that says its own time: that of the query, which says what expressions mean."""
     _prepared: dict[int, tuple[Expression, Callable[[Row], Datum]]] = field(default_factory=dict)
 
     def answer(self, query: bound.Query) -> list[tuple[Datum, ...]]:
@@ -139,6 +142,7 @@ class Oracle:
         if found or not optional:
             return found
         own = {*pattern.nodes, *(hop.variable for hop in pattern.hops), *(path.variable for path in pattern.paths)}
+        own |= {outside for hop in pattern.hops if isinstance(hop, Group) for _, outside in hop.lists}
         return [{**row, **dict.fromkeys(own - row.keys())}]
 
     def _listed(self, source: Expression, row: Row) -> list[Datum]:
@@ -195,6 +199,10 @@ class Oracle:
 
     def matches(self, row: Row, pattern: Pattern) -> Iterator[Row]:
         """The row with each choice of nodes, relations and paths that fits; of those that a selector takes."""
+        if pattern.time is not None:
+            then = replace(self, view=self._then(pattern.time), whole=self.whole or self)
+            yield from then.matches(row, replace(pattern, time=None))
+            return
         if pattern.selection is not None:
             plain = replace(pattern, selection=None, conditions=pattern.selection.conditions)
             taken = _selected(pattern.selection, list(self.matches(row, plain)))
@@ -212,6 +220,22 @@ class Oracle:
                 circles = any(_meets_twice(self._path(path, placed)) for path in pattern.acyclic)
                 if not circles and all(self.holds(condition, whole) for condition in pattern.conditions):
                     yield whole
+
+    def _then(self, time: bound.Time) -> View:
+        """The view at another time; an axis of which nothing is said is that of the query."""
+        if time.during is not None or time.history:
+            raise NotImplementedError("VALID DURING, WITH HISTORY")
+        query = (self.whole or self).view
+        valid_at = query.valid_at if time.valid_at is None else moment(self.value(time.valid_at, {}))
+        if time.as_of is None:
+            return replace(query, valid_at=valid_at)
+        known, until = 0, moment(self.value(time.as_of, {}))
+        assert until is not None
+        every: list[ItemState | RelationState] = [*query.history.items, *query.history.relations]
+        for each in every:
+            known = max(known, each.born if each.recorded_at <= until else 0)
+            known = max(known, each.died if each.retired and each.retired_at <= until else 0)
+        return replace(query, position=known, valid_at=valid_at)
 
     def _placed(self, row: Row, nodes: list[Variable]) -> Iterator[Row]:
         """The row with every choice of an item for each of these nodes."""
@@ -351,6 +375,8 @@ class Oracle:
         return value is True
 
     def value(self, expression: Expression, row: Row) -> Datum:
+        if self.whole is not None:
+            return self.whole.value(expression, row)
         if id(expression) not in self._prepared:
             self._prepared[id(expression)] = (expression, self._meaning(expression))
         return self._prepared[id(expression)][1](row)

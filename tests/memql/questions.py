@@ -6,9 +6,9 @@ on; `@+int` may use the variable `v`, which the form itself binds.
 
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any, TypeAlias
 
 from tests.memql.worlds import KINDS, LABELS, RELATIONS
@@ -132,6 +132,8 @@ class Writer:
     """Writes one query. `depth` is that of its expressions."""
 
     chance: random.Random
+    moments: Sequence[datetime] = ()
+    """Times at which something was recorded: where there are some, a MATCH may be of one of them."""
     depth: int = 2
     parameters: dict[str, Any] = field(default_factory=dict)
     _made: int = 0
@@ -169,7 +171,7 @@ class Writer:
         which = self.chance.random()
         if which < 0.6 or not scope:
             optional = "OPTIONAL " if self.chance.random() < 0.25 else ""
-            text, scope = self._match(scope)
+            text, scope = (self._walk if self.chance.random() < 0.12 else self._match)(scope)
             return optional + text, scope
         if which < 0.75:
             kind, listed = self.chance.choice(
@@ -186,7 +188,31 @@ class Writer:
         for _ in range(self.chance.choice((1, 1, 1, 2))):
             text, behind = self._pattern(behind, scope)
             paths.append(text)
-        return f"MATCH {', '.join(paths)}{self._where(behind)}", behind
+        return f"MATCH {', '.join(paths)}{self._time()}{self._where(behind)}", behind
+
+    def _time(self) -> str:
+        if not self.moments or self.chance.random() < 0.9:
+            return ""
+        name = f"t{len(self.parameters)}"
+        self.parameters[name] = self.chance.choice(self.moments)
+        return f" {self.chance.choice(('AS OF', 'AS OF', 'VALID AT'))} ${name}"
+
+    def _walk(self, scope: Scope) -> tuple[str, Scope]:
+        """All shortest paths, or a group again and again. What one time through it binds are lists behind it."""
+        behind, (one, other) = dict(scope), [self._name(scope) for _ in range(2)]
+        ends = [self.chance.choice(("", ":Thing", ":Red", ":!Other")) for _ in range(2)]
+        arrow = self.chance.choice(("->", "->", "-"))
+        if self.chance.random() < 0.5:
+            path = self._name(scope)
+            text = f"MATCH {path} = ALL SHORTEST ({one}{ends[0]})-[:LINKS|ABOUT]{arrow}{{1,3}}({other}{ends[1]})"
+            return text, {**behind, path: "path", one: "node", other: "node"}
+        near, far, passed = (self._name(scope) for _ in range(3))
+        times = self.chance.choice(("{1,2}", "{2}", "{0,2}", "{1}"))
+        kinds = self.chance.choice(("", ":LINKS", ":LINKS|DERIVED_FROM"))
+        where = self._where({near: "node", far: "node", passed: "rel"}, 0.3)
+        group = f"(({near})-[{passed}{kinds}]{arrow}({far}){where}){times}"
+        behind |= {one: "node", other: "node", near: "nodes", far: "nodes", passed: "rels"}
+        return f"MATCH ({one}{ends[0]}){group}({other}{ends[1]})", behind
 
     def _where(self, scope: Scope, often: float = 0.35) -> str:
         return f" WHERE {self.expression('bool', scope)}" if self.chance.random() < often else ""
@@ -254,10 +280,12 @@ class Writer:
         text = self._node(behind)
         for _ in range(self.chance.randrange(hops + 1)):
             text += self._hop(behind, named) + self._node(behind)
+        mode = self.chance.choice(("ACYCLIC ", "TRAIL ")) if named and self.chance.random() < 0.08 else ""
         if named and self.chance.random() < 0.2:
             name = self._name(behind)
             behind[name] = "path"
-            text = f"{name} = {text}"
+            return f"{name} = {mode}{text}", behind
+        text = mode + text
         return text, behind
 
     def _node(self, scope: Scope) -> str:
@@ -284,8 +312,11 @@ class Writer:
         if named and self.chance.random() < 0.4:
             name = self._name(scope)
             scope[name] = "rels" if many else "rel"
+        behind = ""
+        if many and self.chance.random() < 0.5:
+            many, behind = "", self.chance.choice(("{1,2}", "{2}", "{0,1}", "{,2}"))
         inside = f"[{name}{kinds}{many}]" if name or kinds or many else ""
-        return self.chance.choice((f"-{inside}->", f"-{inside}->", f"<-{inside}-", f"-{inside}-"))
+        return self.chance.choice((f"-{inside}->", f"-{inside}->", f"<-{inside}-", f"-{inside}-")) + behind
 
     def _name(self, scope: Scope) -> str:
         self._made += 1
