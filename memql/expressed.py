@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
+from datetime import datetime
 from typing import Any
 
 from memql import ast, bound
 from memql.bound import Expression, Variable
 from memql.spelling import labels_text, member, text
+from memql.temporal import TYPES, ours, type_name
 from memql.values import iso, micros
 
 
@@ -97,9 +99,9 @@ def _value(value: Any) -> str:
         return text(value)
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    if hasattr(value, "hour"):
+    if type(value) is datetime:
         return f"datetime'{iso(micros(value))}'"
-    return f"date'{value.isoformat()}'" if hasattr(value, "isoformat") else repr(value)
+    return f"{type_name(value)}'{ours(value)}'" if type(value) in TYPES else repr(value)
 
 
 def _bracketed(inside: str, own: int, level: int) -> str:

@@ -71,7 +71,7 @@ _PROCEDURE = re.compile(r"\s+[^\W\d]|\s*`")
 
 _TOKEN = re.compile(
     r"""(?P<SPACE>\s+|//[^\n]*|/\*.*?\*/)
-      | (?P<TIME>(?:datetime|date)'[^'\n]*')
+      | (?P<TIME>(?:local)?(?:datetime|time)'[^'\n]*'|(?:date|duration)'[^'\n]*')
       | (?P<COUNT_ALL>count\s*\(\s*\*\s*\))
       | (?P<IDENT>[^\W\d]\w*)
       | (?P<FLOAT>(?:\d+\.\d+|\.\d+)(?:e[+-]?\d+)?(?!\w)|\d+e[+-]?\d+(?!\w))

@@ -87,10 +87,6 @@ def _instead(token: Token, before: Token | None, given: Sequence[Token], at: int
         return Problem("Q501", "a pattern as a value is not supported here", hint=hint, span=token.span)
     if problem := _of_paths(token, before, given, at):
         return problem
-    if token.type == "STRING" and before is not None and before.text.lower() in ("duration", "time", "localtime"):
-        what = f"a literal of type {before.text.lower()}"
-        hint = "instead: pass the moment as a parameter, $until::datetime"
-        return Problem("Q501", f"{what} is not supported", hint=hint, span=before.span.to(token.span))
     if token.type not in ("STRING", "QUOTED", "PARAMETER"):
         if word in ("VALID", "WITH") and follows is not None:
             word = follows.text.upper()

@@ -263,7 +263,7 @@ def _unescaped(found: re.Match[str], span: Span) -> str:
 @action()
 def time(parts: list[Made], span: Span) -> Made:
     of, _, text = parts[0].text.partition("'")
-    return ast.TimeLiteral(cast(Literal["date", "datetime"], of.lower()), text[:-1], span=span)
+    return ast.TimeLiteral(cast(ast.TimeName, of.lower()), text[:-1], span=span)
 
 
 ACTIONS["true"] = lambda parts, span: ast.Literal(True, span=span)

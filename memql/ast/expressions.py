@@ -30,11 +30,14 @@ class Literal(Written):
     value: bool | int | float | str | None
 
 
+TimeName: TypeAlias = OneOf["date", "time", "localtime", "datetime", "localdatetime", "duration"]
+
+
 @dataclass(frozen=True, slots=True)
 class TimeLiteral(Written):
-    """`date'2026-03-14'`: checked when it is bound."""
+    """`date'2026-03-14'`, `duration'P7D'`: checked when it is bound."""
 
-    type: OneOf["date", "datetime"]
+    type: TimeName
     text: str
 
 

@@ -11,6 +11,7 @@ from memql.bound import Expression
 from memql.catalog import STATE
 from memql.errors import Span, nearest
 from memql.functions import AGGREGATES, FUNCTIONS, OPERATORS, SCORES, Function
+from memql.temporal import Untimely, held, recalled
 from memql.typecheck import a_type, as_list, check_call, check_condition, check_operand, comparable, truth
 from memql.types import ANY, BOOLEAN, DATE, DATETIME, FLOAT, INTEGER, MAP, NULL, STRING, common, declared, list_of
 from memql.values import ASKED, INT64, Misfit, instant, read_instant
@@ -71,6 +72,13 @@ def _time(binding: Binding, sight: Sight, written: ast.TimeLiteral) -> Expressio
             message = f"`{written.text[:40]}` is no ISO 8601 date"
             binding.problem("Q007", message, written.span, "such as date'2026-03-14'")
             return bound.Constant(None, type=DATE, span=written.span)
+    if written.type != "datetime":
+        of = declared(written.type)
+        try:
+            return bound.Constant(held(recalled(written.type, written.text)), type=of.present(), span=written.span)
+        except Untimely as wrong:
+            binding.problem("Q007", wrong.message, written.span, wrong.hint)
+            return bound.Constant(None, type=of, span=written.span)
     read = read_instant(written.text)
     if isinstance(read, Misfit):
         binding.problem("Q007", read.message, written.span)
