@@ -10,7 +10,7 @@ from memql.binding import Binding, Sight
 from memql.bound import Expression
 from memql.catalog import STATE
 from memql.errors import Span, nearest
-from memql.functions import AGGREGATES, FUNCTIONS, OPERATORS, SCORES, Function
+from memql.functions import AGGREGATES, FUNCTIONS, OPERATORS, SCORES, Aggregate, Function, aggregate
 from memql.temporal import Untimely, held, recalled
 from memql.typecheck import a_type, as_list, check_call, check_condition, check_operand, comparable, truth
 from memql.types import ANY, BOOLEAN, DATE, DATETIME, FLOAT, INTEGER, MAP, NULL, STRING, common, declared, list_of
@@ -170,8 +170,8 @@ def _call(binding: Binding, sight: Sight, written: ast.Call) -> Expression:
     name = written.name.lower()
     if name in SCORES:
         return _score(binding, sight, written, SCORES[name], written.span)
-    if name in AGGREGATES:
-        return _aggregate(binding, sight, written)
+    if (grouped := aggregate(name)) is not None:
+        return _aggregate(binding, sight, written, grouped)
     arguments = tuple(bind_expression(binding, sight, each) for each in written.arguments)
     function = FUNCTIONS.get(name)
     if function is None:
@@ -212,8 +212,7 @@ def _score(binding: Binding, sight: Sight, written: ast.Call, part: str, span: S
     return bound.Property(bound.local(score, span), part, type=SCORE_PARTS[part], span=span)
 
 
-def _aggregate(binding: Binding, sight: Sight, written: ast.Call) -> Expression:
-    function = AGGREGATES[written.name.lower()]
+def _aggregate(binding: Binding, sight: Sight, written: ast.Call, function: Aggregate) -> Expression:
     if not binding.aggregates:
         message = f"`{function.name}` stands for a whole group, and has no place here"
         binding.problem("Q301", message, written.span, "WITH … first, then use its alias")

@@ -9,7 +9,17 @@ from types import MappingProxyType
 from memql.functions import aggregates, graphs, histories, lists, numbers, texts, times
 from memql.functions.function import Aggregate, Function, Unanswerable
 
-__all__ = ["AGGREGATES", "FUNCTIONS", "OPERATORS", "SCORES", "Aggregate", "Function", "Unanswerable", "spelling"]
+__all__ = [
+    "AGGREGATES",
+    "FUNCTIONS",
+    "OPERATORS",
+    "SCORES",
+    "Aggregate",
+    "Function",
+    "Unanswerable",
+    "aggregate",
+    "spelling",
+]
 
 _TABLES = (numbers.FUNCTIONS, texts.FUNCTIONS, lists.FUNCTIONS, times.FUNCTIONS, graphs.FUNCTIONS, histories.FUNCTIONS)
 
@@ -20,6 +30,19 @@ OPERATORS: Mapping[str, Function] = MappingProxyType(
     {each.name: each for table in (numbers.OPERATORS, texts.OPERATORS, lists.OPERATORS) for each in table}
 )
 AGGREGATES: Mapping[str, Aggregate] = MappingProxyType({each.name.lower(): each for each in aggregates.AGGREGATES})
+
+_OF_ISO = {
+    "percentile_cont": "percentilecont", "percentile_disc": "percentiledisc", "stddev_samp": "stdev",
+    "stddev_pop": "stdevp",
+}  # fmt: skip
+"""Aggregates that ISO GQL spells otherwise than openCypher."""
+
+
+def aggregate(name: str) -> Aggregate | None:
+    """The aggregate of that name, as openCypher or ISO GQL spells it, in any capitals."""
+    low = name.lower()
+    return AGGREGATES.get(_OF_ISO.get(low, low))
+
 
 SCORES: Mapping[str, str] = MappingProxyType(
     {
@@ -38,5 +61,5 @@ SCORES: Mapping[str, str] = MappingProxyType(
 def spelling(name: str) -> str | None:
     """A function's name as the table has it, for one written in any capitals."""
     low = name.lower()
-    known = FUNCTIONS.get(low) or AGGREGATES.get(low)
+    known = FUNCTIONS.get(low) or aggregate(low)
     return known.name if known else (low if low in SCORES else None)

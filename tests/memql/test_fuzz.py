@@ -4,7 +4,9 @@ import os
 
 from engine.execute import Rows
 from memql.errors import Problem, Reason, Refusal, Span
-from tests.memql.fuzz import fuzz, wrongs
+from memql.parse import parse
+from memql.printer import printed
+from tests.memql.fuzz import Fuzzer, fuzz, wrongs
 
 
 def test_no_query_crashes_hangs_or_raises() -> None:
@@ -16,6 +18,20 @@ def test_no_query_crashes_hangs_or_raises() -> None:
     assert not told, "\n".join(told)
     assert became["rows"] > became.total() / 10
     assert became["Q001"] > became.total() / 20
+
+
+def test_what_is_printed_of_random_queries_is_read_the_same() -> None:
+    """Of valid ones and of broken ones that happen to be queries; and printing again changes nothing."""
+    fuzzer, read = Fuzzer(3), 0
+    for number in range(1_500):
+        tree = parse(fuzzer.query(number)[0][:4_000])
+        if not isinstance(tree, Refusal):
+            again = parse(printed(tree))
+            assert again == tree
+            assert not isinstance(again, Refusal)
+            assert printed(again) == printed(tree)
+            read += 1
+    assert read > 500
 
 
 def test_what_is_wrong_with_an_answer_is_seen() -> None:
