@@ -196,7 +196,11 @@ def _repeated(
 
 def reached_by_provenance(node: Variable, hops: tuple[bound.Stretch, ...]) -> bool:
     """Whether a hop may lead here through a lasting kind: then it must not matter from which side it is looked at."""
-    return any(_may_last(hop, node) for hop in hops)
+    if any(_may_last(hop, node) for hop in hops):
+        return True
+    # A chain of no relations is one node under two names.
+    same = any(hop.hops is not None and hop.hops.least == 0 and node in (hop.near, hop.far) for hop in hops)
+    return same and any(map(_has_lasting, hops))
 
 
 def _may_last(hop: bound.Stretch, node: Variable) -> bool:
