@@ -1,6 +1,6 @@
-"""docs/MEMQL.md, followed: each query in it is asked as `memql query` asks it, and prints what stands below it.
+"""The manual, followed: each query in it is asked as `memql query` asks it, and prints what stands below it.
 
-How the manual is read:
+How MEMQL.md, CURATION.md and FUNCTIONS.md are read:
 
 - A block ```memql is a query. Its first lines may give parameters: `// $name = "Ada"`, the value in JSON.
 - A plain block right behind it is what is printed: a table, a plan, or what is wrong. `…` as its last line stands for
@@ -44,8 +44,10 @@ from server.settings import Settings
 from tests.engine.embedders import WordHashes
 
 ROOT = Path(__file__).parent.parent
-MANUAL = ROOT / "docs" / "MEMQL.md"
-PART = re.compile(r"^## (?P<title>.+?)\n(?P<body>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+DOCS = ROOT / "docs"
+MANUAL = DOCS / "MEMQL.md"
+PAGES = ("MEMQL.md", "CURATION.md", "FUNCTIONS.md")
+PART = re.compile(r"^##? (?P<title>.+?)\n(?P<body>.*?)(?=^##? |\Z)", re.MULTILINE | re.DOTALL)
 QUERY = re.compile(r"^```memql\n(?P<query>.*?)^```\n(?:\n?```\n(?P<printed>.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 POSITION = re.compile(r"position \d+")
 """How many records consolidation makes depends on how fast events come."""
@@ -65,8 +67,12 @@ class Example:
 
 
 def parts() -> list[Any]:
-    return [pytest.param(part["title"], id=part["title"]) for part in PART.finditer(MANUAL.read_text("utf-8"))
-            if QUERY.search(part["body"])]  # fmt: skip
+    return [
+        pytest.param(page, part["title"], id=f"{page}: {part['title']}")
+        for page in PAGES
+        for part in PART.finditer((DOCS / page).read_text("utf-8"))
+        if QUERY.search(part["body"])
+    ]
 
 
 def examples(body: str) -> Iterator[Example]:
@@ -103,12 +109,17 @@ def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
-@pytest.mark.parametrize("title", parts())
+@pytest.mark.parametrize(("page", "title"), parts())
 def test_part(
-    title: str, demonstration: Path, tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+    page: str,
+    title: str,
+    demonstration: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """What a reader sees who follows this part of the manual."""
-    document = MANUAL.read_text("utf-8")
+    document = (DOCS / page).read_text("utf-8")
     body = next(part["body"] for part in PART.finditer(document) if part["title"] == title)
     data = tmp_path / "data"
     shutil.copytree(demonstration, data)
@@ -125,7 +136,7 @@ def test_part(
         else:
             assert _cut(printed, example.printed) == example.printed, example.query
     if written != body:
-        MANUAL.write_text(document.replace(body, written), "utf-8")
+        (DOCS / page).write_text(document.replace(body, written), "utf-8")
 
 
 async def _asked(data: Path, asked: list[Example], capsys: pytest.CaptureFixture[str]) -> list[tuple[Example, str]]:

@@ -39,7 +39,7 @@ from memql.world import Datum, Node, Path, Relation
 _STEP = re.compile(r"steps\[(\d+)\]")
 ONLY_READS = "Q503"
 NOTHING = "nothing was found to write about, and nothing was written"
-SO_ALREADY = "all of it was so already, and nothing was written"
+SO_ALREADY = "all of it was so already, and nothing has changed"
 ASKED_BEFORE = "this was carried out before under its key; what it returned then cannot be found again"
 
 
