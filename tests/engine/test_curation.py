@@ -1,6 +1,5 @@
 """Statements that write, on real stores: each verb, whole or not at all, seen by whom, decided on what was read."""
 
-import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +31,6 @@ from memql.errors import Reason, Refusal
 from tests.engine.embedders import WordHashes
 
 ME, OTHER, ADMIN = Principal("usr_me"), Principal("usr_other"), Principal("usr_root", admin=True)
-ROOT = Path(__file__).parents[2]
 LIMITS = Limits(text_commit_ms=0, graph_gather_ms=0)
 
 
@@ -245,18 +243,6 @@ def changes(tenant: Tenant, kind: str) -> list[tuple[str, str, str]]:
     found = tenant.read_now(ask, ADMIN)
     assert not isinstance(found, Refusal)
     return found
-
-
-def test_the_documented_statements_can_be_run(tenant: Tenant) -> None:
-    """Each of docs/CURATION.md, as it stands there."""
-    written = re.findall(
-        r"^```\n(.*?)^```", (ROOT / "docs" / "CURATION.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
-    )
-    assert len(written) == 2
-    event = told(tenant)
-    then = rows(tenant, "RETURN toString(datetime())")[0][0]
-    answer = done(tenant, written[0], text="Ada takes tea", event_id=event, since="2026-03-01")
-    assert done(tenant, written[1], id=answer.rows[0][0], then=then).receipt is None, "it was not there then"
 
 
 # Whole or not at all
