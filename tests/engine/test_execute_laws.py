@@ -348,7 +348,7 @@ _OPEN: list[Tenant] = []
 def tavern() -> Tenant:
     """The world of the cases, made once."""
     if not _OPEN:
-        from tests.cases.tavern import Tavern
+        from tests.memql.cases.tavern import Tavern
 
         _OPEN.append(Tavern(Path(tempfile.mkdtemp()) / "tavern").tenant)
     return _OPEN[0]

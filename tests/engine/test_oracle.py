@@ -19,8 +19,8 @@ from engine.reader import Reader
 from memql.compiled import Compiled
 from memql.errors import Refusal
 from memql.rules import RULES
-from tests.cases.tavern import ALL, Tavern
 from tests.memql.asking import compiled, from_engine, from_oracle, moments, thought
+from tests.memql.cases.tavern import ALL, Tavern
 from tests.memql.questions import Question, Writer
 from tests.memql.test_parse import QUERIES
 from tests.memql.worlds import EVERYBODY, fill, opened

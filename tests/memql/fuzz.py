@@ -56,7 +56,7 @@ NESTED = (
     ("1 + ", "1", ""), ("true AND ", "true", ""), ("n.", "n", ""), ("all(x IN [1] WHERE ", "true", ")"),
 )  # fmt: skip
 """What may stand inside of itself: how it begins, what is innermost, how it ends."""
-CASES = Path(__file__).parent.parent / "cases"
+CASES = Path(__file__).parent / "cases"
 
 
 def examples() -> list[str]:

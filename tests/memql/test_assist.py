@@ -15,7 +15,7 @@ from memql.lexer import pieces
 PAPER = Kind("Paper", "paper", None, "title", {"title": Property("title", "string", "as printed")}, "what was read")
 CITES = RelationKind("CITES", "names as a source", properties={"page": Property("page", "integer")})
 CATALOG = Catalog().with_kind(PAPER).with_relation(CITES).with_label("Draft")
-CASES = Path(__file__).parent.parent / "cases"
+CASES = Path(__file__).parent / "cases"
 QUERIES = [
     query
     for path in sorted(CASES.glob("*.md"))

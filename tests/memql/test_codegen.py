@@ -247,10 +247,10 @@ def test_long_clauses_are_broken() -> None:
     assert wrapped("RETURN 1 AS x") == ["RETURN 1 AS x"]
 
 
-@pytest.mark.parametrize("path", sorted((Path(__file__).parents[1] / "cases").glob("*.md")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((Path(__file__).parent / "cases").glob("*.md")), ids=lambda path: path.stem)
 def test_layout_keeps_the_meaning_and_is_settled(path: Path) -> None:
     """On every query of the cases: the same tree, and once laid out it stays."""
-    from tests.test_cases import BLOCK
+    from tests.memql.test_cases import BLOCK
 
     for block in BLOCK.finditer(path.read_text("utf-8")):
         if block["form"].split()[0] != "memql" or isinstance(parse(block["text"]), Refusal):

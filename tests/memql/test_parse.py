@@ -15,7 +15,7 @@ from memql.lexer import HARD, KEYWORDS, NESTING, SOFT, TEXT_BYTES, tokens
 from memql.parse import expression, parse
 from memql.printer import printed
 
-CASES = Path(__file__).parent.parent / "cases"
+CASES = Path(__file__).parent / "cases"
 QUERIES = [
     query
     for path in sorted(CASES.glob("*.md"))

@@ -14,7 +14,7 @@ from memql.assist import describe_word, diagnose
 from memql.catalog import Catalog
 from memql.lexer import Token, pieces
 
-CASES = Path(__file__).parent.parent / "cases"
+CASES = Path(__file__).parent / "cases"
 CATALOG = Catalog().with_label("Pinned")
 """That of the world of the cases."""
 KINDS = ("keyword", "label", "relation", "property", "function")

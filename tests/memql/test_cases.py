@@ -1,6 +1,6 @@
 """Queries and what becomes of them, as prose: each case is a query, and then its plan, its rows or its errors.
 
-pytest tests/test_cases.py --rewrite     writes what is answered now into the files, to be read as a diff
+pytest tests/memql/test_cases.py --rewrite     writes what is answered now into the files, to be read as a diff
 """
 
 import re
@@ -20,7 +20,7 @@ from memql.parse import parse
 from memql.printer import printed
 from memql.rules import RULES
 from memql.statistics import UNKNOWN, Statistics
-from tests.cases.tavern import ADA, ALL, BO, Tavern
+from tests.memql.cases.tavern import ADA, ALL, BO, Tavern
 
 FOLDER = Path(__file__).parent / "cases"
 CASE = re.compile(r"^## (?P<title>.+?)\n(?P<body>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
