@@ -2,8 +2,8 @@
 It may weigh how much there is in the tenant, and must do without knowing it.
 
 What a rule says of itself is its reason. Before and after stand in `tests/memql/cases/rules.md`, and on random worlds
-the plan with all rules gives the rows of the plain one. A condition that can fail, such as a division, is never moved: it
-is met by the rows that would have met it.
+the plan with all rules gives the rows of the plain one. A condition that can fail, such as a division, is never moved:
+it is met by the rows that would have met it.
 """
 
 from collections.abc import Callable, Sequence
