@@ -68,7 +68,8 @@ def _filters(
         chosen = [ids[n] for n in np.flatnonzero(far)][:1_000]
         qualify = np.isin(np.arange(len(ids)), np.flatnonzero(far)[:1_000])
         yield "far off", "m.id IN $ids", {"ids": chosen}, qualify
-    target = max(range(len(ids) // 4), key=lambda n: sum(n in each for each in content.targets[: len(ids)]))
+    pointed = np.bincount([other for each in content.targets for other in each], minlength=len(ids))
+    target = int(np.argmax(pointed[: len(ids) // 4]))
     linked = np.array([target in each for each in content.targets], np.bool_)
     yield "a pattern", "EXISTS { (m)-[:SIMILAR_TO]->(:Memory {id: $id}) }", {"id": ids[target]}, linked
 

@@ -1,7 +1,8 @@
 """What MemQL costs beside what it stands on: compiling, point reads and single hops beside the same Cypher by hand, a
-hybrid query beside its raw parts and beside Kùzu's own vectors, conditions over all memories. One run, same data.
+hybrid query beside its raw parts and beside Kùzu's own vectors, filtered searches beside unfiltered ones, conditions
+over all memories, patterns of relations. One run, same data.
 
-    python -m bench.memql [compile] [reads] [hybrid] [conditions] [--size 100000] [--anew]
+    python -m bench.memql [compile] [reads] [hybrid] [filtered] [conditions] [patterns] [--size 100000] [--anew]
 
 Times are process CPU, medians, the rivals taking turns. Kùzu's own vectors are asked up to `--size 20000`: their index
 takes minutes beyond.
@@ -14,6 +15,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
 import gc
+import math
 import sqlite3
 import statistics
 import sys
@@ -23,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.filtered import filtered
 from bench.measure import ME, say, verdict
 from bench.remembered import WIDTH, Remembered, remembered
 from engine.execute import Rows, run
@@ -75,6 +78,17 @@ CONDITIONS = {
     "groups": "MATCH (m:Memory) RETURN m.category AS c, count(*) AS n ORDER BY n DESC, c LIMIT 10",
     "a mean": "MATCH (m:Memory) WHERE m.importance < 0.25 RETURN avg(m.importance) AS mean",
     "a word within": "MATCH (m:Memory) WHERE m.text CONTAINS 'word4321' RETURN m.id AS id",
+}
+
+
+PATTERNS = {
+    "a hop from a value": "MATCH (m:Memory {category: 'category 1'})-[r:SIMILAR_TO]->(x:Memory) "
+    "RETURN x.category AS c, sum(r.weight) AS n ORDER BY n DESC, c LIMIT 10",
+    "two hops from a value": "MATCH (m:Memory {category: 'category 1'})-[:SIMILAR_TO]->(y:Memory)-[:SIMILAR_TO]->"
+    "(x:Memory) RETURN x.category AS c, count(*) AS n ORDER BY n DESC, c LIMIT 10",
+    "every relation": "MATCH (m:Memory)-[r:SIMILAR_TO]->(x:Memory) RETURN avg(r.weight) AS mean",
+    "triangles at a value": "MATCH (a:Memory {category: 'category 1'})-[:SIMILAR_TO]->(b:Memory)-[:SIMILAR_TO]->"
+    "(c:Memory), (a)-[:SIMILAR_TO]->(c) RETURN count(*) AS n",
 }
 
 
@@ -247,7 +261,17 @@ def index_vectors(asking: Asking) -> bool:
 def conditions(asking: Asking) -> None:
     """Over all memories: beside the same Cypher, and the first time, when nothing of it is in memory yet."""
     say(f"conditions over {len(asking.world.ids):,} memories")
-    for name, text in CONDITIONS.items():
+    both(asking, CONDITIONS)
+
+
+def patterns(asking: Asking) -> None:
+    """Joins that begin at many memories."""
+    say(f"patterns over {sum(map(len, asking.world.made.targets)):,} relations")
+    both(asking, PATTERNS)
+
+
+def both(asking: Asking, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
         began = time.process_time()
         mine = asking.ours(text)
         first = 1e3 * (time.process_time() - began)
@@ -258,23 +282,37 @@ def conditions(asking: Asking) -> None:
         verdict(f"{name}, beside the same Cypher, prepared", taken["ours"], taken["cypher"], 4.0, "ms")
 
 
+def searches(asking: Asking) -> None:
+    """By meaning, with a filter asked before."""
+    say("filtered searches")
+    filtered(asking.world.tenant, asking.world.ids, asking.world.made)
+
+
 def same(mine: Sequence[tuple[Any, ...]], theirs: Sequence[tuple[Any, ...]]) -> bool:
-    """The same rows; a mean may differ in its last digits."""
-    close = len(mine) == len(theirs) == 1 and isinstance(mine[0][0], float)
-    return abs(mine[0][0] - theirs[0][0]) < 1e-9 if close else sorted(mine) == sorted(theirs)
+    """The same rows; sums and means may differ in their last digits."""
+    pairs = zip(sorted(mine), sorted(theirs), strict=False)
+    return len(mine) == len(theirs) and all(
+        math.isclose(one, other, rel_tol=1e-9) if isinstance(one, float) else one == other
+        for pair in pairs
+        for one, other in zip(*pair, strict=True)
+    )
+
+
+MEASURED = {
+    "reads": reads, "hybrid": hybrid, "filtered": searches, "conditions": conditions, "patterns": patterns
+}  # fmt: skip
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("what", nargs="*", default=["compile", "reads", "hybrid", "conditions"])
+    arguments.add_argument("what", nargs="*", default=["compile", *MEASURED])
     arguments.add_argument("--size", type=int, default=100_000)
     arguments.add_argument("--anew", action="store_true")
     given = arguments.parse_args()
     gc.set_threshold(200_000, 50, 100)  # as the server does
     if "compile" in given.what:
         compiling()
-    measured = {"reads": reads, "hybrid": hybrid, "conditions": conditions}
-    chosen = [work for name, work in measured.items() if name in given.what]
+    chosen = [work for name, work in MEASURED.items() if name in given.what]
     if not chosen:
         return
     world = remembered(given.size, anew=given.anew)
