@@ -26,6 +26,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+# Where a file is run Python looks for modules first, and here `memql` is a benchmark.
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
 import httpx
 import numpy as np
 import tantivy

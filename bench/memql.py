@@ -2,7 +2,7 @@
 hybrid query beside its raw parts and beside Kùzu's own vectors, filtered searches beside unfiltered ones, conditions
 over all memories, patterns of relations. One run, same data.
 
-    python -m bench.memql [compile] [reads] [hybrid] [filtered] [conditions] [patterns] [--size 100000] [--anew]
+    python bench/memql.py [compile] [reads] [hybrid] [filtered] [conditions] [patterns] [--size 100000] [--anew]
 
 Times are process CPU, medians, the rivals taking turns. Kùzu's own vectors are asked up to `--size 20000`: their index
 takes minutes beyond.
@@ -21,7 +21,11 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+# Where a file is run Python looks for modules first, and here `memql` is a benchmark.
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 

@@ -1,7 +1,7 @@
 """The graph that MemQL is measured on: the same memories in a tenant of ours and in a Kùzu database written by hand.
 
 Memories of sixteen words, ten relations each to earlier ones, and unit vectors of 384 numbers in 500 clusters. Made
-once for each size, and kept in the temporary folder of the machine: `python -m bench.memql --anew` makes it again.
+once for each size, and kept in the temporary folder of the machine: `python bench/memql.py --anew` makes it again.
 """
 
 import importlib.util  # Kùzu reads Arrow tables through `importlib.util`, which it does not import itself.

@@ -22,6 +22,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+# Where a file is run Python looks for modules first, and here `memql` is a benchmark.
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
 import numpy as np
 from numpy.typing import NDArray
 from tantivy import Occur, Query
