@@ -72,7 +72,8 @@ def test_what_is_thought_of_a_tenant_changes_no_rows(
                 for statistics in (own, *thought):
                     assert answered(reader, text, statistics) == plain, (text, statistics)
 
-        tenant.read_now(check, EVERYBODY[who])
+        # Between two answers the texts must not come nearer to the journal.
+        tenant.read_now(check, EVERYBODY[who], needs=("texts",), at_least=tenant.journal.position)
 
 
 @SLOW
