@@ -30,10 +30,11 @@ from engine.clock import Clock, SystemClock, ulid
 from engine.embed import Embedder
 from engine.tenants import Tenants
 from server import __version__
-from server.context import LOCAL, Desk
+from server.context import Desk
 from server.embedding import chosen, warm
 from server.endpoint import TENANT_HEADER, Endpoint
 from server.health import livez, readyz
+from server.identity import LOCAL, always
 from server.listener import names_this_machine
 from server.responses import OUR_MISTAKE, error_response
 from server.settings import Settings
@@ -49,7 +50,7 @@ _REQUEST_ID = re.compile(r"[\w.:-]{1,100}\Z", re.ASCII)
 def make_app(settings: Settings, tenants: Tenants, clock: Clock) -> Starlette:
     """The application on tenants that are there; it closes them when it ends."""
     desk = Desk(tenants)
-    endpoint = Endpoint(desk, LOCAL, settings.tenant, settings.requests)
+    endpoint = Endpoint(desk, always(LOCAL), settings.tenant, settings.requests)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -18,11 +18,9 @@ from engine.tenant import Store, Tenant
 from engine.tenants import Tenants
 from memql.errors import Reason, Refusal
 from server.answers import Answer
+from server.identity import Identity
 from server.rankings import Rankings
 from server.settings import RequestLimits
-
-LOCAL = Principal("local", admin=True)
-"""Whoever sits at this machine, for as long as nobody has to log in and nobody else can reach the server."""
 
 T = TypeVar("T")
 
@@ -77,8 +75,9 @@ class Desk:
 class Context:
     """One request. Takes its tenant at the first need of it and keeps it until `close`."""
 
-    def __init__(self, desk: Desk, tenant: str, by: Principal, limits: RequestLimits, rankings: Rankings) -> None:
-        self.by = by
+    def __init__(self, desk: Desk, tenant: str, identity: Identity, limits: RequestLimits, rankings: Rankings) -> None:
+        self.identity = identity
+        self.by = identity.by
         self.rankings = rankings
         self._desk = desk
         self._name = tenant

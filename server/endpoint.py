@@ -16,9 +16,10 @@ from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse
 from strawberry.types import ExecutionResult
 
-from engine.commands import Principal
 from engine.stopping import Stop, current
+from memql.errors import Problem, Reason, Refusal
 from server.context import Context, Desk
+from server.identity import Identify
 from server.rankings import Rankings
 from server.responses import error_response
 from server.schema import make_schema, tell
@@ -33,11 +34,11 @@ class TooLong(Exception):
 
 
 class Endpoint(GraphQL[Context, None]):
-    def __init__(self, desk: Desk, by: Principal, tenant: str, limits: RequestLimits) -> None:
-        """`tenant` is that of callers who name none."""
+    def __init__(self, desk: Desk, identify: Identify, tenant: str, limits: RequestLimits) -> None:
+        """`tenant` is that of callers who name none, and belong to none."""
         super().__init__(make_schema(limits), graphql_ide=None, subscription_protocols=())
         self._desk = desk
-        self._by = by
+        self._identify = identify
         self._tenant = tenant
         self._limits = limits
         self._rankings = Rankings(limits.rankings)
@@ -61,8 +62,13 @@ class Endpoint(GraphQL[Context, None]):
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        tenant = request.headers.get(TENANT_HEADER, self._tenant)
-        context = Context(self._desk, tenant, self._by, self._limits, self._rankings)
+        identity = await self._identify(request, None)
+        if isinstance(identity, Refusal):
+            return _unidentified(identity, request.state.request_id)
+        tenant = request.headers.get(TENANT_HEADER, identity.tenant or self._tenant)
+        if identity.tenant not in (None, tenant):
+            return _unidentified(_ELSEWHERE, request.state.request_id)
+        context = Context(self._desk, tenant, identity, self._limits, self._rankings)
         try:
             return await self.run(request, context=context)
         except asyncio.CancelledError:
@@ -107,6 +113,22 @@ class Endpoint(GraphQL[Context, None]):
     ) -> Response:
         media_type = sub_response.headers.get("content-type") or "application/json"
         return Response(self.encode_json(response_data), sub_response.status_code or 200, media_type=media_type)
+
+
+_ELSEWHERE = Refusal(
+    Reason.FORBIDDEN, (Problem("WRONG_TENANT", "these credentials are of another tenant", TENANT_HEADER),)
+)
+
+
+def _unidentified(refusal: Refusal, request_id: str) -> Response:
+    """Nobody is known by that, or by nothing; or whoever it is has no business here."""
+    status = 403 if refusal.reason is Reason.FORBIDDEN else 401
+    problem = refusal.problems[0]
+    message = f"{problem.message}: {problem.hint}" if problem.hint else problem.message
+    response = error_response(status, problem.code, message, request_id)
+    if status == 401:
+        response.headers["www-authenticate"] = "Bearer"
+    return response
 
 
 def _bounded(receive: Receive, most: int, whole: asyncio.Event) -> Receive:

@@ -101,7 +101,7 @@ def recover(
     """
     from engine import recovery
     from engine.clock import SystemClock
-    from server.context import LOCAL
+    from server.identity import LOCAL
 
     settings = settle(config, data, others=others).settings
     with locked(settings, "recover"):
@@ -122,7 +122,7 @@ def recover(
                 f"  memql recover --tenant {name} --accept-loss"
             )
             raise typer.Exit(Exit.DAMAGE)
-        outcome = recovery.accept_loss(directory, SystemClock(), LOCAL.id)
+        outcome = recovery.accept_loss(directory, SystemClock(), LOCAL.by.id)
     kept, last = outcome.kept, outcome.lost
     lost = f"positions {kept + 1:,} to {last:,} are lost" if last > kept else "no record is lost"
     spoiled = f"; content is lost at {', '.join(map(str, outcome.spoiled))}" if outcome.spoiled else ""

@@ -193,6 +193,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "settings",
         "telemetry",
         "embedding",
+        "identity",
         "limits",
         "cursors",
         "selection",

@@ -20,6 +20,7 @@ from engine.tenants import Tenants
 from server.app import Requests, make_app
 from server.context import Desk
 from server.endpoint import Endpoint
+from server.identity import Identity, Scope, always
 from server.settings import RequestLimits, Settings
 
 
@@ -32,7 +33,8 @@ class Caller:
 
     def acting_as(self, by: Principal) -> "Caller":
         """The same server as it answers somebody else."""
-        endpoint = Endpoint(Desk(self.tenants), by, "default", RequestLimits())
+        identity = Identity(by, frozenset(Scope))
+        endpoint = Endpoint(Desk(self.tenants), always(identity), "default", RequestLimits())
         app = Starlette(routes=[Route("/graphql", endpoint)], middleware=[Middleware(Requests, clock=SystemClock())])
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         return Caller(httpx.AsyncClient(transport=transport, base_url="http://localhost"), self.tenants)

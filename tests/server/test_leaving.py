@@ -15,6 +15,7 @@ from engine.tenant import Tenant
 from engine.tenants import Tenants
 from server.context import Desk
 from server.endpoint import Endpoint
+from server.identity import Identity, Scope, always
 from server.settings import RequestLimits
 
 ENDLESS = "MATCH (a), (b), (c), (d), (e), (f), (g) RETURN count(*) AS n"
@@ -40,7 +41,9 @@ async def test_the_query_of_a_client_that_left_ends(
         for n in range(40):
             tenant.write_now(Remember(text=f"tea {n}"), Principal("usr_me"))
         tenants.release("default")
-        endpoint = Endpoint(Desk(tenants), Principal("usr_me"), "default", RequestLimits())
+        endpoint = Endpoint(
+            Desk(tenants), always(Identity(Principal("usr_me"), frozenset(Scope))), "default", RequestLimits()
+        )
         query = "query($q: String!) { memql(query: $q) { __typename ... on Error { problems { code } } } }"
         body = json.dumps({"query": query, "variables": {"q": ENDLESS}}).encode()
         sent: list[dict[str, Any]] = []
