@@ -1,9 +1,9 @@
 """What may be asked: the fields of Query. Each is one read of the tenant, at one position, with all beneath it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, TypeAlias
 
-import numpy as np
 import strawberry
 from strawberry import Info
 
@@ -11,17 +11,21 @@ from engine import identities
 from memql.errors import not_found
 from server import assist
 from server.answers import Answer
-from server.arguments import As, AtLeast, Consolidated, Id, Valid, cursor_of, when
+from server.arguments import As, AtLeast, Consolidated, Id, Valid, paging_of, when
 from server.catalog import Catalog, tell
+from server.conditions import ItemFilter
+from server.connections import Connection, ItemConnection
 from server.context import Context
-from server.cursors import Cursor
-from server.filters import ItemFilter, Where, kept, needs_of
+from server.filters import Where
 from server.language import OUTCOME, ask
+from server.listing import Listing, vectors_of
+from server.orders import ItemOrder
+from server.pages import Paging
 from server.search import SearchConnection, find
-from server.selection import Want, wanted
+from server.selection import wanted
 from server.types import (
     After,
-    Connection,
+    Before,
     Entity,
     Event,
     First,
@@ -29,6 +33,7 @@ from server.types import (
     Insight,
     Item,
     Kinds,
+    Last,
     Memory,
     Node,
     Position,
@@ -39,6 +44,13 @@ Told: TypeAlias = Info[Context, Any]
 
 Ids = Annotated[list[strawberry.ID], strawberry.argument(description="The ids; `limits.read_rows` bounds them.")]
 Name = Annotated[str, strawberry.argument(description="Its name or an alias, in small letters or large.")]
+OrderBy = Annotated[
+    list[ItemOrder] | None,
+    strawberry.argument(
+        description="What they are sorted by, the most important first; absent: the order in which they were "
+        "recorded. `requests.orders` bounds how many."
+    ),
+]
 StreamName = Annotated[
     str | None, strawberry.argument(description="Only events of this stream, by id or name; absent: of all.")
 ]
@@ -60,7 +72,9 @@ async def _nodes(
 ) -> Any:  # fmt: skip
     wants = wanted(info._raw_info)
     return await info.context.read(
-        lambda answer: answer.nodes(ids, wants), when(as_of, valid_at, at_least, consolidated)
+        lambda answer: answer.nodes(ids, wants),
+        when(as_of, valid_at, at_least, consolidated),
+        needs=vectors_of(wants),
     )
 
 
@@ -89,72 +103,68 @@ async def _entity(
     def ask(answer: Answer) -> Item | None:
         return next(iter(answer.items(identities.entities(answer.reader, name)[:1], wants)), None)
 
-    return await info.context.read(ask, when(as_of, valid_at, at_least, consolidated), needs=("texts",))
+    return await info.context.read(
+        ask, when(as_of, valid_at, at_least, consolidated), needs=("texts", *vectors_of(wants))
+    )
 
 
 # Pages
 
 
 async def _items(
-    info: Told, kinds: Kinds = None, where: Where = None, first: First = 20, after: After = None,
+    info: Told, kinds: Kinds = None, where: Where = None, order_by: OrderBy = None,
+    first: First = None, after: After = None, last: Last = None, before: Before = None,
     as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None, consolidated: Consolidated = False,
 ) -> Any:  # fmt: skip
-    wants, cursor = wanted(info._raw_info), cursor_of(after)
+    listing = _listing(info, kinds, where, order_by, paging_of(first, last, after, before))
     return await info.context.read(
-        lambda answer: _page(answer, answer.known_kinds(kinds), where, first, cursor, wants),
-        when(as_of, valid_at, at_least, consolidated, cursor),
-        needs=needs_of(where),
+        lambda answer: replace(listing, kinds=answer.known_kinds(kinds)).page(answer),
+        when(as_of, valid_at, at_least, consolidated, listing.paging.cursor),
+        needs=listing.needs,
     )
 
 
 def _page_of(kind: str) -> Any:
     async def page(
-        info: Told, where: Where = None, first: First = 20, after: After = None,
+        info: Told, where: Where = None, order_by: OrderBy = None,
+        first: First = None, after: After = None, last: Last = None, before: Before = None,
         as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None, consolidated: Consolidated = False,
     ) -> Any:  # fmt: skip
-        return await _items(info, [kind], where, first, after, as_of, valid_at, at_least, consolidated)
+        return await _items(
+            info, [kind], where, order_by, first, after, last, before, as_of, valid_at, at_least, consolidated
+        )
 
     return page
 
 
 async def _events(
-    info: Told, stream: StreamName = None, where: Where = None, first: First = 20, after: After = None,
+    info: Told, stream: StreamName = None, where: Where = None, order_by: OrderBy = None,
+    first: First = None, after: After = None, last: Last = None, before: Before = None,
     as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None, consolidated: Consolidated = False,
 ) -> Any:  # fmt: skip
-    wants, cursor = wanted(info._raw_info), cursor_of(after)
+    listing = _listing(info, ["Event"], where, order_by, paging_of(first, last, after, before))
 
     def ask(answer: Answer) -> Connection[Any]:
         root = identities.stream(answer.reader, stream) if stream is not None else 0
         if stream is not None and not root:
             answer.needs(not_found("stream", stream, "stream"), None)
-        return _page(answer, ("Event",), where, first, cursor, wants, root)
+        return listing.page(answer, root)
 
-    return await info.context.read(ask, when(as_of, valid_at, at_least, consolidated, cursor), needs=needs_of(where))
+    at = when(as_of, valid_at, at_least, consolidated, listing.paging.cursor)
+    return await info.context.read(ask, at, needs=listing.needs)
 
 
-def _page(
-    answer: Answer, kinds: Sequence[str], where: ItemFilter | None, first: int, after: Cursor | None,
-    wants: Sequence[Want], stream: int = 0,
-) -> Connection[Any]:  # fmt: skip
-    """What stands behind the cursor, one more than asked for where there are more."""
-    answer.needs(answer.page_limit(first), None)
-    scope = answer.reader.scope
-    ahead = (scope.of_kind(*kinds) if kinds else scope.seen).copy()
-    if after:
-        ahead[: after.row + 1] = False
-    if stream:
-        ahead &= scope.columns.column("stream")[: scope.count] == stream
-    found = kept(answer, kinds, where, ahead, first + 1)
-    limit = 0 if answer.refusal else first + 1
-    states = answer.reader.items(np.flatnonzero(found)[:limit].tolist())
-    return answer.page(states, first, after is not None, wants)
+def _listing(
+    info: Told, kinds: Sequence[str] | None, where: ItemFilter | None, order: Sequence[ItemOrder] | None, paging: Paging
+) -> Listing:
+    return Listing(tuple(kinds or ()), where, tuple(order or ()), paging, wanted(info._raw_info))
 
 
 async def _position(info: Told, at_least: AtLeast = None, consolidated: Consolidated = False) -> Any:
     return await info.context.read(lambda answer: answer.reader.position, when(None, None, at_least, consolidated))
 
 
-_ORDER = "in the order in which they were recorded."
+_ORDER = "those that were recorded first before others."
 
 
 @strawberry.type(description="What may be asked of a tenant. Every field is one read, at one position.")
@@ -172,7 +182,7 @@ class Query:
         description="The entity of that name. Where several have it: one that is called so before one that is also "
         "called so, then the one recorded first.",
     )
-    items: Connection[Item] = strawberry.field(resolver=_items, description=f"Items of any kind, {_ORDER}")
+    items: ItemConnection = strawberry.field(resolver=_items, description=f"Items of any kind, {_ORDER}")
     events: Connection[Event] = strawberry.field(resolver=_events, description=f"Events, {_ORDER}")
     memories: Connection[Memory] = strawberry.field(resolver=_page_of("Memory"), description=f"Memories, {_ORDER}")
     insights: Connection[Insight] = strawberry.field(resolver=_page_of("Insight"), description=f"Insights, {_ORDER}")

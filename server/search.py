@@ -13,11 +13,13 @@ from engine.rank import Ranking
 from engine.search import question, search
 from memql.errors import over_limit
 from server import cursors
-from server.answers import Answer, page_info
-from server.arguments import AS_OF, AT_LEAST, CONSOLIDATED, VALID_AT, AsOf, cursor_of, when
+from server.answers import Answer
+from server.arguments import AS_OF, AT_LEAST, CONSOLIDATED, VALID_AT, AsOf, paging_of, when
+from server.conditions import ItemFilter
 from server.context import Context
 from server.cursors import Cursor
-from server.filters import WHERE, ItemFilter, kept
+from server.filters import WHERE, kept
+from server.pages import Paging, Taken, page_info
 from server.selection import Path, Want, inside, wanted
 from server.types import After, Event, Item, Moment, PageInfo, Position, gathered, said
 
@@ -106,11 +108,11 @@ First = Annotated[int, strawberry.argument(description="How many at most; `limit
 
 async def find(info: Told, input_: Search, first: First = 10, after: After = None) -> Any:
     """What fits best, with all that is asked for beneath it, in one read."""
-    wants, cursor = wanted(info._raw_info), cursor_of(after)
+    wants, cursor = wanted(info._raw_info), paging_of(first, None, after, None).after
 
     def ask(answer: Answer) -> SearchConnection:
         asked = (input_.text, tuple(input_.kinds or KINDS), repr(input_.where), repr(input_.as_of), input_.valid_at)
-        answer.needs(answer.page_limit(first), None)
+        answer.needs(Paging(first).wrong(first, answer.reader.limits.read_rows, 0), None)
         ranking, start = _ranked(answer, info.context, input_, asked, cursor)
         return _page(answer, ranking, start, first, zlib.crc32(repr(asked).encode()), cursor is not None, wants)
 
@@ -157,6 +159,7 @@ def _page(
         found = answer.sources(states, want.inner)
         for beside, state in zip(besides, states, strict=True):
             beside[want.path] = found(state)
+    more = len(ahead) > first
     edges = [
         SearchEdge(
             cursor=str(Cursor(reader.position, state.dense, n + 1, asked)),
@@ -170,7 +173,7 @@ def _page(
     return SearchConnection(
         edges=edges,
         nodes=items,
-        page_info=page_info([edge.cursor for edge in edges], len(ahead) > first, after),
+        page_info=page_info([edge.cursor for edge in edges], Taken(ranking.denses[places], start, after, more)),
         position=Position(reader.position),
         embedder=ranking.embedder,
         notices=list(ranking.notices),

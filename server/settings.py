@@ -53,6 +53,16 @@ class RequestLimits(BaseModel):
     """Items and relations that one field of Query may show with all that is nested in it."""
     conditions: int = Field(1_000, ge=0)
     """Comparisons of one filter, each value of a list counted: all are made for every item that comes into question."""
+    page: int = Field(20, ge=1)
+    """Rows of a page that asks for no number: what fits on a screen."""
+    orders: int = Field(8, ge=1)
+    """Things that one page may be sorted by: each is a column of all that the filter lets through."""
+    groups: int = Field(1_000, ge=1)
+    """Groups that one `groups` may show; the largest come first."""
+    group_keys: int = Field(4, ge=1)
+    """Things that one `groups` may be grouped by."""
+    writes: int = Field(1_000, ge=1)
+    """Writes of one `writeMany`: they are decided one after the other while others wait."""
     rankings: int = Field(128, ge=0)
     """Rankings of searches that are kept for their further pages; one takes some 50 kB."""
     threads: int = Field(64, ge=2)

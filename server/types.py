@@ -6,7 +6,7 @@ fields that need a read of their own (`history`, `relations`, `sources`, `stream
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Annotated, Any, Generic, NewType, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NewType, TypeAlias
 
 import strawberry
 from graphql import GraphQLError
@@ -16,6 +16,11 @@ from strawberry.types.scalar import ScalarDefinition
 
 from memql.values import Misfit, iso, read_instant
 from server.selection import Path, path_of
+
+if TYPE_CHECKING:
+    from server.conditions import RelationFilter
+    from server.connections import ItemConnection
+    from server.orders import RelationOrder
 
 Position = NewType("Position", int)
 Moment = NewType("Moment", int)
@@ -91,10 +96,30 @@ def said(description: str) -> Any:
 
 # Arguments that many fields have
 
-First = Annotated[int, strawberry.argument(description="How many at most; `limits.read_rows` bounds it.")]
+First = Annotated[
+    int | None,
+    strawberry.argument(
+        description="How many at most, from the start; absent, and without `last`: 20, or what `requests.page` says. "
+        "`limits.read_rows` bounds it."
+    ),
+]
+Last = Annotated[
+    int | None, strawberry.argument(description="In place of `first`: how many at most, the last ones of all.")
+]
 After = Annotated[str | None, strawberry.argument(description="The cursor behind which the page begins.")]
+Before = Annotated[str | None, strawberry.argument(description="The cursor before which the page ends.")]
 Way = Annotated[Direction, strawberry.argument(description="Which way to follow them.")]
 Kinds = Annotated[list[str] | None, strawberry.argument(description="Only of these kinds; absent: of all.")]
+WhereRelated = Annotated[
+    Annotated["RelationFilter", strawberry.lazy("server.conditions")] | None,
+    strawberry.argument(description="Only relations for which this holds; absent: all of them."),
+]
+OrderRelated = Annotated[
+    list[Annotated["RelationOrder", strawberry.lazy("server.orders")]] | None,
+    strawberry.argument(
+        description="What they are sorted by, the most important first; absent: the order in which they were recorded."
+    ),
+]
 
 
 def gathered(root: Any, info: Told) -> Any:
@@ -102,16 +127,24 @@ def gathered(root: Any, info: Told) -> Any:
     return root.beside[path_of(info.path)]
 
 
-def _gathered_page(
-    root: Any, info: Told, direction: Way = Direction.ANY, kinds: Kinds = None, first: First = 20, after: After = None
+def gathered_relations(
+    root: Any, info: Told, direction: Way = Direction.ANY, kinds: Kinds = None, where: WhereRelated = None,
+    order_by: OrderRelated = None, first: First = None, after: After = None, last: Last = None, before: Before = None,
+) -> Any:  # fmt: skip
+    """The arguments were heeded when the page was read."""
+    return root.beside[path_of(info.path)]
+
+
+def gathered_page(
+    root: Any, info: Told, first: First = None, after: After = None, last: Last = None, before: Before = None
 ) -> Any:
     """The arguments were heeded when the page was read."""
     return root.beside[path_of(info.path)]
 
 
-def gathered_once(root: Any, info: Told) -> Any:
-    """The same wherever it is asked for."""
-    return root.beside[info.field_name]
+def gathered_first(root: Any, info: Told, first: First = None) -> Any:
+    """The argument was heeded when they were found."""
+    return root.beside[path_of(info.path)]
 
 
 # Items
@@ -141,7 +174,7 @@ class Item(Node):
         resolver=gathered, description="All its versions that were known at the position, the oldest first."
     )
     relations: "RelationConnection" = strawberry.field(
-        resolver=_gathered_page, description="Its relations, in the order in which they were recorded."
+        resolver=gathered_relations, description="Its relations, those that were recorded first before the others."
     )
     sources: list["Event"] = strawberry.field(
         resolver=gathered,
@@ -188,6 +221,17 @@ class Event(Item):
     stream: Stream = strawberry.field(resolver=gathered, description="The stream that it is part of.")
 
 
+@strawberry.type(description="An item, and how near it is.")
+class ScoredItem:
+    node: Item = said("The item.")
+    score: float = said("The cosine of what both mean: from -1 to 1, and 1 where they mean the same.")
+
+
+_SIMILAR = (
+    "What is nearest to it in meaning among the items of its own kind, the nearest first; empty where it has no vector."
+)
+
+
 @strawberry.type(description="A stable fact or procedure.")
 class Memory(Item):
     text: str | None = said("What is remembered; null when erased.")
@@ -201,6 +245,8 @@ class Memory(Item):
     stream: Stream | None = strawberry.field(
         resolver=gathered, description="The stream of the event that it keeps; null where it keeps none."
     )
+    similar: list[ScoredItem] = strawberry.field(resolver=gathered_first, description=_SIMILAR)
+    entities: list["Entity"] = strawberry.field(resolver=gathered, description="The entities that it mentions.")
 
 
 @strawberry.type(description="A theme or conclusion over memories.")
@@ -211,6 +257,17 @@ class Insight(Item):
     confidence: float | None = said("How sure it is, from 0 to 1.")
     external_key: str | None = said("Its name in another system.")
     metadata: JSON | None = said("Whatever came with it.")
+    similar: list[ScoredItem] = strawberry.field(resolver=gathered_first, description=_SIMILAR)
+    supported_by: list[Item] = strawberry.field(
+        resolver=gathered, description="What is evidence for it: the sources of SUPPORTS relations that lead to it."
+    )
+    contradicted_by: list[Item] = strawberry.field(
+        resolver=gathered,
+        description="What is evidence against it: the sources of CONTRADICTS relations that lead to it.",
+    )
+
+
+_BLOCKED_BY = "Goals and tasks that it DEPENDS_ON and that are neither done nor abandoned."
 
 
 @strawberry.type(description="What someone wants to reach.")
@@ -223,6 +280,8 @@ class Goal(Item):
     due_at: Moment | None = said("By when it should be reached.")
     external_key: str | None = said("Its name in another system.")
     metadata: JSON | None = said("Whatever came with it.")
+    tasks: list["Task"] = strawberry.field(resolver=gathered, description="The tasks that are PART_OF it.")
+    blocked_by: list[Item] = strawberry.field(resolver=gathered, description=_BLOCKED_BY)
 
 
 @strawberry.type(description="A step towards a goal.")
@@ -236,6 +295,10 @@ class Task(Item):
     result: str | None = said("What came of it.")
     external_key: str | None = said("Its name in another system.")
     metadata: JSON | None = said("Whatever came with it.")
+    goal: Goal | None = strawberry.field(
+        resolver=gathered, description="The goal that it is PART_OF, the first where there are several; null: none."
+    )
+    blocked_by: list[Item] = strawberry.field(resolver=gathered, description=_BLOCKED_BY)
 
 
 @strawberry.type(description="A person, place, organisation or thing that memories mention.")
@@ -245,6 +308,9 @@ class Entity(Item):
     aliases: list[str] = said("What else it is called.")
     external_key: str | None = said("Its name in another system.")
     metadata: JSON | None = said("Whatever came with it.")
+    mentions: Annotated["ItemConnection", strawberry.lazy("server.connections")] = strawberry.field(
+        resolver=gathered_page, description="The items that mention it, those that were recorded first before others."
+    )
 
 
 @strawberry.type(description="An item of a kind that the tenant declared itself; what it says is in `properties`.")
@@ -271,41 +337,28 @@ class Relation(Node):
     recorded_at: Moment = said("When this version was recorded.")
     retired_at: Moment | None = said("When this version was followed by another or retired; null while it is current.")
     properties: JSON = said("All that was recorded with it, by name; times are ISO 8601 text.")
-    beside: Private[Mapping[str, Any]]
+    beside: Private[Mapping[Path, Any]]
 
+    history: list["Relation"] = strawberry.field(
+        resolver=gathered, description="All its versions that were known at the position, the oldest first."
+    )
     provenance: Change = strawberry.field(
-        resolver=gathered_once, description="Who recorded this version, and by which command."
+        resolver=gathered, description="Who recorded this version, and by which command."
     )
     ending: Change | None = strawberry.field(
-        resolver=gathered_once, description="Who changed or retired this version; null while it is current."
+        resolver=gathered, description="Who changed or retired this version; null while it is current."
     )
 
 
 # Pages
 
-T = TypeVar("T", bound=Item)
-
 
 @strawberry.type(description="Where a page ends, and whether there is more.")
 class PageInfo:
-    has_next_page: bool = said("Whether more follows.")
-    has_previous_page: bool = said("Whether the page was asked for behind a cursor.")
-    start_cursor: str | None = said("The cursor of the first row.")
+    has_next_page: bool = said("Whether there are rows behind these.")
+    has_previous_page: bool = said("Whether there are rows before these.")
+    start_cursor: str | None = said("The cursor of the first row: `before` for the page before this one.")
     end_cursor: str | None = said("The cursor of the last row: `after` for the next page.")
-
-
-@strawberry.type(description="One row of a page.")
-class Edge(Generic[T]):
-    cursor: str = said("This row's cursor.")
-    node: T = said("The item.")
-
-
-@strawberry.type(description="A page, in the order in which things were recorded.")
-class Connection(Generic[T]):
-    edges: list[Edge[T]] = said("The rows with their cursors.")
-    nodes: list[T] = said("The rows without them.")
-    page_info: PageInfo = said("Where the page ends.")
-    position: Position = said("The position that was read; the pages behind this one are read at the same.")
 
 
 @strawberry.type(description="One relation of an item.")

@@ -292,7 +292,10 @@ def qualifying(
     found = np.zeros(reader.scope.count, np.bool_)
     place, size = 0, FIRST
     try:
-        numbers = _candidates(running, plan.Scan(plan.Unit(), variable, named or None), conditions, among)
+        # Provenance may have led to some of them, whatever became of them since.
+        lasting = bool((among & ~reader.scope.seen).any())
+        scan = plan.Scan(plan.Unit(), variable, named or None, lasting=lasting)
+        numbers = _candidates(running, scan, conditions, among)
         left = len(numbers) if most is None else most
         while place < len(numbers) and left > 0:
             piece = numbers[place : place + size]
