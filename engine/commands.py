@@ -182,6 +182,7 @@ class SupersedeItem(Command):
 
     id: str
     by: str
+    if_version: int | None = None
     reason: str | None = None
 
 

@@ -81,7 +81,7 @@ class Context:
         self.rankings = rankings
         self._desk = desk
         self._name = tenant
-        self._limits = limits
+        self.limits = limits
         self._tenant: Tenant | None = None
         self._taking = asyncio.Lock()
         self._begun: list[asyncio.Future[Any]] = []
@@ -119,7 +119,7 @@ class Context:
 
     def answer(self, reader: Reader) -> Answer:
         """An answer to this request, to be gathered from that reader."""
-        return Answer(reader, self._limits)
+        return Answer(reader, self.limits)
 
     async def _read(
         self, tenant: Tenant, ask: Callable[[Answer], T], when: When, needs: Iterable[Store]

@@ -259,7 +259,7 @@ def _ended(view: View, item: ItemState, reason: str | None, by: int = 0, *more: 
 
 
 def supersede(view: View, command: SupersedeItem, by: Principal) -> Decision | Refusal:
-    old, new = held(view, command.id, by, "id"), held(view, command.by, by, "by")
+    old, new = held(view, command.id, by, "id", command.if_version), held(view, command.by, by, "by")
     if isinstance(old, Refusal):
         return old
     if isinstance(new, Refusal):

@@ -66,6 +66,7 @@ class World:
     # A condition as an input, and as MemQL
 
     def filter(self, name: str, depth: int = 0) -> tuple[dict[str, Any], str]:
+        value: float | str
         match self.chance.randrange(9 if depth < 3 else 5):
             case 0:
                 op, value = self.chance.choice(list(SIGNS)), self.chance.choice((0.0, 0.25, 0.5))

@@ -227,13 +227,13 @@ async def test_orders(caller: Any) -> None:
         ({"kind": {"in": ["Goal", "Task"]}}, [{"field": "DUE_AT"}, {"field": "PROGRESS"}], "g2 t1 t2 g1"),
     ):
         assert await found(caller, where, order=order) == expected, order
-    for order, code in (
+    for wrong, code in (
         ([{}], "INVALID_VALUE"),
         ([{"field": "TEXT", "property": "text"}], "INVALID_VALUE"),
         ([{"property": "importanze"}], "UNKNOWN_PROPERTY"),
         ([{"field": "TEXT"}] * 9, "LIMIT_EXCEEDED"),
     ):
-        (error,) = await caller.errors(ITEMS, None, order=order)
+        (error,) = await caller.errors(ITEMS, None, order=wrong)
         assert error["extensions"]["code"] == code
 
 
@@ -267,14 +267,14 @@ async def test_pages_from_both_ends(caller: Any) -> None:
             if not page["pageInfo"]["hasPreviousPage"]:
                 break
         assert backward == whole[:-1]
-    for asked, code in (
+    for wrong, code in (
         ({"first": 1, "last": 1}, "INVALID_VALUE"),
         ({"last": -1}, "INVALID_VALUE"),
         ({"last": 1000}, "LIMIT_EXCEEDED"),
         ({"last": 1, "before": "x"}, "BAD_CURSOR"),
         ({"first": 1, "after": after}, "BAD_CURSOR"),
     ):
-        (error,) = await caller.errors(ITEMS, None, **asked)
+        (error,) = await caller.errors(ITEMS, None, **wrong)
         assert error["extensions"]["code"] == code
 
 
