@@ -47,7 +47,7 @@ class Listing:
         if stream:
             among = among & (scope.columns.column("stream")[: scope.count] == stream)
         if answer.refusal:
-            return answer.page(_NOTHING, asked, 0, (), {})
+            return answer.page(pages.NONE, asked, 0, (), {})
         if not self.order and not any(want.name in _OF_ALL for want in self.wants):
             taken = paging.ahead(np.flatnonzero(self._ahead(answer, among)), usual)
             return answer.page(_kept(answer, taken), asked, 0, self.wants, {})
@@ -68,12 +68,9 @@ class Listing:
         return answer.needs(ordered(answer.reader, self.kinds, denses, by), denses) if by else denses
 
 
-_NOTHING = pages.Taken(np.empty(0, np.int64), 0, False, False)
-
-
 def _kept(answer: Answer, taken: pages.Taken) -> pages.Taken:
     """Nothing is shown of an answer that has ended."""
-    return _NOTHING if answer.refusal else taken
+    return pages.NONE if answer.refusal else taken
 
 
 def vectors_of(wants: Sequence[Want]) -> tuple[Store, ...]:

@@ -98,6 +98,10 @@ class Taken:
     behind: bool
 
 
+NONE = Taken(np.empty(0, np.int64), 0, False, False)
+"""A page without rows."""
+
+
 def read(first: int | None, last: int | None, after: str | None, before: str | None) -> Paging | Refusal:
     """The page that is asked for, or which cursor is none."""
     cursor = cursors.read(after) if after is not None else None

@@ -12,6 +12,7 @@ from memql.errors import not_found
 from server import assist
 from server.answers import Answer
 from server.arguments import As, AtLeast, Consolidated, Id, Valid, paging_of, when
+from server.audits import AuditConnection, audit
 from server.catalog import Catalog, tell
 from server.conditions import ItemFilter
 from server.connections import Connection, ItemConnection
@@ -207,5 +208,9 @@ class Query:
     )
     catalog: Catalog = strawberry.field(
         resolver=tell, description="The names of this tenant: kinds, labels, kinds of relations, properties."
+    )
+    audit: AuditConnection = strawberry.field(
+        resolver=audit,
+        description="What was done, by whom and why, the latest first: the records that touched something you may see.",
     )
     position: Position = strawberry.field(resolver=_position, description="The position that the tenant has reached.")
