@@ -15,6 +15,7 @@ from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
 from memql.values import Misfit, iso, read_instant
+from server.cost import Cost
 from server.selection import Path, path_of
 
 Position = NewType("Position", int)
@@ -84,10 +85,13 @@ class Status(Enum):
     ABANDONED = _value("abandoned", "Given up.")
 
 
-def said(description: str) -> Any:
+def said(description: str, *costs: Cost) -> Any:
     """A field that is simply there."""
-    return strawberry.field(description=description)
+    return strawberry.field(description=description, directives=costs)
 
+
+COUNTED = Cost(weight=0)
+"""Of what the field above has counted already, as a page does its rows."""
 
 # Arguments that many fields have
 
@@ -138,14 +142,19 @@ class Item(Node):
     beside: Private[Mapping[Path, Any]]
 
     history: list["Item"] = strawberry.field(
-        resolver=gathered, description="All its versions that were known at the position, the oldest first."
+        resolver=gathered,
+        description="All its versions that were known at the position, the oldest first.",
+        directives=[Cost(weight=2, assumed=5)],
     )
     relations: "RelationConnection" = strawberry.field(
-        resolver=_gathered_page, description="Its relations, in the order in which they were recorded."
+        resolver=_gathered_page,
+        description="Its relations, in the order in which they were recorded.",
+        directives=[Cost(weight=2, multipliers=["first"])],
     )
     sources: list["Event"] = strawberry.field(
         resolver=gathered,
         description="The events that it was, in the end, derived from, in the order in which they were recorded.",
+        directives=[Cost(weight=3, assumed=5)],
     )
     provenance: "Provenance" = strawberry.field(
         resolver=gathered, description="Who recorded this version, by which command, and from what."
@@ -166,7 +175,9 @@ class Change:
 
 @strawberry.type(description="How a version of an item came to be.")
 class Provenance(Change):
-    derived_from: list[Item] = said("What the item was made from: the ends of its DERIVED_FROM relations.")
+    derived_from: list[Item] = said(
+        "What the item was made from: the ends of its DERIVED_FROM relations.", Cost(weight=2, assumed=3)
+    )
 
 
 @strawberry.type(description="One session's events, in order.")
@@ -297,27 +308,27 @@ class PageInfo:
 @strawberry.type(description="One row of a page.")
 class Edge(Generic[T]):
     cursor: str = said("This row's cursor.")
-    node: T = said("The item.")
+    node: T = said("The item.", COUNTED)
 
 
 @strawberry.type(description="A page, in the order in which things were recorded.")
 class Connection(Generic[T]):
-    edges: list[Edge[T]] = said("The rows with their cursors.")
-    nodes: list[T] = said("The rows without them.")
-    page_info: PageInfo = said("Where the page ends.")
+    edges: list[Edge[T]] = said("The rows with their cursors.", COUNTED)
+    nodes: list[T] = said("The rows without them.", COUNTED)
+    page_info: PageInfo = said("Where the page ends.", COUNTED)
     position: Position = said("The position that was read; the pages behind this one are read at the same.")
 
 
 @strawberry.type(description="One relation of an item.")
 class RelationEdge:
     cursor: str = said("This row's cursor.")
-    node: Relation = said("The relation.")
+    node: Relation = said("The relation.", COUNTED)
     other: Item = said("The item at its other end.")
 
 
 @strawberry.type(description="A page of an item's relations.")
 class RelationConnection:
-    edges: list[RelationEdge] = said("The relations with their cursors and other ends.")
-    nodes: list[Relation] = said("The relations alone.")
-    page_info: PageInfo = said("Where the page ends.")
+    edges: list[RelationEdge] = said("The relations with their cursors and other ends.", COUNTED)
+    nodes: list[Relation] = said("The relations alone.", COUNTED)
+    page_info: PageInfo = said("Where the page ends.", COUNTED)
     total_count: int = said("How many there are on all pages.")
