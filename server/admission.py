@@ -22,7 +22,7 @@ from server.limits import too_large
 from server.rates import Rates
 from server.settings import RequestLimits
 
-_SUGGESTION = re.compile(r" Did you mean .*\?\Z", re.DOTALL)
+_SUGGESTION = re.compile(r" Did you mean (?:the enum value )?(?:'\w+'(?:, or | or |, )?)+\?")
 
 
 class Admission(SchemaExtension):
@@ -58,7 +58,7 @@ class Admission(SchemaExtension):
                     late.cancel()
         if context.result and context.result.errors and not may_introspect(self._identity, self._limits):
             for n, error in enumerate(context.result.errors):
-                if " Did you mean " in error.message and error.original_error is None:
+                if error.original_error is None or isinstance(error.original_error, GraphQLError):
                     context.result.errors[n] = _without_suggestion(error)
 
     def get_results(self) -> dict[str, Any]:

@@ -24,10 +24,12 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
+    TokenKind,
     parse,
     specified_rules,
     validate,
 )
+from graphql.validation.validate import ValidationAbortedError
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
@@ -37,6 +39,8 @@ from server.limits import beyond, over
 from server.settings import RequestLimits
 
 RULES = (*specified_rules, MaxIntrospectionDepthRule, MaybeNullValidationRule, OneOfInputValidationRule)
+DIGITS = 400
+"""As many as the greatest number has that a float can be."""
 FORMAT = "memql-documents-v1"
 ID = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
@@ -133,9 +137,12 @@ class Documents:
             return _wrong(error)
         except GraphQLError:
             return _wrong(_beyond("depth", limits.depth))
-        if errors := list(beyond(document, limits)):
+        if errors := [*_endless_numbers(document), *beyond(document, limits)]:
             return _wrong(*errors)
         errors = validate(self._schema, document, RULES)
+        if len(errors) == 1 and isinstance(errors[0], ValidationAbortedError):
+            # Fragments within fragments, deeper than graphql-core goes.
+            return _wrong(_beyond("depth", limits.depth))
         plain = validate(self._schema, document, RULES, hide_suggestions=True) if errors else []
         operations = {
             node.name.value if node.name else None: node
@@ -147,6 +154,16 @@ class Documents:
             prepared.introspects = _introspects(document)
             prepared.tariffs = {name: tariff(self._schema, document, node) for name, node in operations.items()}
         return prepared
+
+
+def _endless_numbers(document: DocumentNode) -> Iterator[GraphQLError]:
+    """Numbers that nothing here could hold; Python itself fails on those of some thousand digits."""
+    token = document.loc.start_token if document.loc else None
+    while token:
+        if token.kind in (TokenKind.INT, TokenKind.FLOAT) and len(token.value or "") > DIGITS:
+            message = f"a number can't have more than {DIGITS} digits"
+            yield GraphQLError(message, source=document.loc and document.loc.source, positions=[token.start])
+        token = token.next
 
 
 def _wrong(*errors: GraphQLError) -> Prepared:
