@@ -43,6 +43,8 @@ LIST = 10
 """How long a list is taken to be of which nothing is said."""
 INTROSPECTION = 2_500
 """What asking for the schema costs: it has some ten thousand fields, whatever the tenant holds."""
+MOST = 2**53 - 1
+"""What is dearer is told as this: the greatest number that every JSON holds."""
 KEPT = 64
 """Sums that are kept of one document: clients page with few lengths."""
 
@@ -113,7 +115,7 @@ class Tariff:
         values = self._values(variables or {}) if self.slots else ()
         known = self._sums.get(values)
         if known is None:
-            known = self._sums[values] = _sum(self.lines, values, {})
+            known = self._sums[values] = min(_sum(self.lines, values, {}), MOST)
             if len(self._sums) > KEPT:
                 self._sums.popitem(last=False)
         return known
@@ -134,7 +136,7 @@ class Tariff:
                 path.append(line.name)
             factor *= line.times(values)
             lines = line.inner
-        return Dearest(".".join(path), found)
+        return Dearest(".".join(path), min(found, MOST))
 
     def _values(self, variables: Mapping[str, Any]) -> Values:
         return tuple(self._value(name, path, variables) for name, path in self.slots)
