@@ -7,7 +7,7 @@ GraphQL over HTTP has it, which is no GraphQL. Knows nothing of who asks.
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -139,11 +139,11 @@ class Documents:
             return _wrong(_beyond("depth", limits.depth))
         if errors := [*_endless_numbers(document), *beyond(document, limits)]:
             return _wrong(*errors)
-        errors = validate(self._schema, document, RULES)
+        errors = _once(validate(self._schema, document, RULES))
         if len(errors) == 1 and isinstance(errors[0], ValidationAbortedError):
             # Fragments within fragments, deeper than graphql-core goes.
             return _wrong(_beyond("depth", limits.depth))
-        plain = validate(self._schema, document, RULES, hide_suggestions=True) if errors else []
+        plain = _once(validate(self._schema, document, RULES, hide_suggestions=True)) if errors else []
         operations = {
             node.name.value if node.name else None: node
             for node in document.definitions
@@ -154,6 +154,17 @@ class Documents:
             prepared.introspects = _introspects(document)
             prepared.tariffs = {name: tariff(self._schema, document, node) for name, node in operations.items()}
         return prepared
+
+
+def _once(errors: Iterable[GraphQLError]) -> list[GraphQLError]:
+    """What is said of several places is said once, with all of them."""
+    same: dict[str, list[GraphQLError]] = {}
+    for error in errors:
+        same.setdefault(error.message, []).append(error)
+    return [
+        first if not others else GraphQLError(message, [node for each in (first, *others) for node in each.nodes or ()])
+        for message, (first, *others) in same.items()
+    ]
 
 
 def _endless_numbers(document: DocumentNode) -> Iterator[GraphQLError]:
