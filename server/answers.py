@@ -224,6 +224,8 @@ class Answer:
             message = f"this asks for more than the {self.limits.rows:,} rows that `requests.rows` allows"
             problem = Problem("LIMIT_EXCEEDED", message, "", "ask for less at each level, or raise `requests.rows`")
             self.refusal = Refusal(Reason.LIMIT, (problem,))
+        # Each level of an answer comes by here: where its time is over, the next one is not begun.
+        self.refusal = self.refusal or self.reader.given_up()
         return self.refusal is None
 
 

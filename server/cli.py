@@ -88,9 +88,12 @@ def serve(
     with closing(listener), upkeep.locked(settings, "serve", url):
         from engine.tenants import check_name
         from server import app, telemetry
+        from server.schema import wrong_documents
 
         if refusal := check_name(settings.tenant):
             stop(refusal.problems)
+        if problems := wrong_documents(settings.requests):
+            stop(problems)
         telemetry.configure(settings.log_format, settings.log_level, sys.stderr)
 
         def started(going: app.Going) -> None:

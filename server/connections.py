@@ -7,8 +7,9 @@ from typing import Annotated, Any, Generic, TypeVar
 import strawberry
 from strawberry import Private
 
+from server.cost import Cost
 from server.selection import Path, path_of
-from server.types import Item, Moment, PageInfo, Position, Told, gathered, said
+from server.types import COUNTED, Item, Moment, PageInfo, Position, Told, gathered, said
 
 T = TypeVar("T", bound=Item)
 
@@ -89,7 +90,7 @@ class ItemGroup(Figures):
 
 @strawberry.type(description="Items in groups, the largest group first.")
 class ItemGroups:
-    nodes: list[ItemGroup] = said("The groups.")
+    nodes: list[ItemGroup] = said("The groups.", COUNTED)
     total_count: int = said("How many groups there are, those that are not shown counted too.")
 
 
@@ -108,25 +109,31 @@ def gathered_groups(root: Any, info: Told, by: By, first: Groups = 50) -> Any:
 
 @strawberry.type(description="What all items of a connection come to: of every page, not of this one alone.")
 class Aggregate(Figures):
-    groups: ItemGroups = strawberry.field(resolver=gathered_groups, description="The items in groups.")
+    groups: ItemGroups = strawberry.field(
+        resolver=gathered_groups,
+        description="The items in groups.",
+        directives=[Cost(weight=20, multipliers=["first"], assumed=50)],
+    )
 
 
 @strawberry.type(description="One row of a page.")
 class Edge(Generic[T]):
     cursor: str = said("This row's cursor.")
-    node: T = said("The item.")
+    node: T = said("The item.", COUNTED)
 
 
 @strawberry.type(description="A page of items, in the order asked for.")
 class Connection(Generic[T]):
-    edges: list[Edge[T]] = said("The rows with their cursors.")
-    nodes: list[T] = said("The rows without them.")
-    page_info: PageInfo = said("Where the page ends.")
-    total_count: int = said("How many there are on all pages; counted where it is asked for.")
+    edges: list[Edge[T]] = said("The rows with their cursors.", COUNTED)
+    nodes: list[T] = said("The rows without them.", COUNTED)
+    page_info: PageInfo = said("Where the page ends.", COUNTED)
+    total_count: int = said("How many there are on all pages; counted where it is asked for.", Cost(weight=5))
     position: Position = said("The position that was read; the pages before and behind are read at the same.")
     beside: Private[Mapping[Path, Any]]
     aggregate: Aggregate = strawberry.field(
-        resolver=gathered, description="What the items of all pages come to, at the same position."
+        resolver=gathered,
+        description="What the items of all pages come to, at the same position.",
+        directives=[Cost(weight=20)],
     )
 
 

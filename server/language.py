@@ -15,6 +15,7 @@ from memql.errors import Problem, Reason, Refusal, invalid, rendered
 from server.answers import Answer
 from server.arguments import AtLeast, Consolidated
 from server.context import Context
+from server.cost import Cost
 from server.plans import MemqlPlanNode, plan_nodes
 from server.refusals import ERRORS, refused
 from server.selection import Want, inside, wanted
@@ -52,7 +53,9 @@ class MemqlResult:
         "The rows. A node is a map of its id, its kind and what it says, a relation also of its ends; times are ISO "
         "8601 text."
     )
-    nodes: list[Node] = said("The items in the rows, each once, in the order in which they come.")
+    nodes: list[Node] = said(
+        "The items in the rows, each once, in the order in which they come.", Cost(weight=2, assumed=50)
+    )
     position: Position = said("The position that was read.")
     notices: list[str] = said("What did not go as one might expect, and warnings of the compiler.")
     plan: str | None = said("What was done or would be done, for EXPLAIN and PROFILE; else null.")

@@ -17,6 +17,7 @@ from server.catalog import Catalog, tell
 from server.conditions import ItemFilter
 from server.connections import Connection, ItemConnection
 from server.context import Context
+from server.cost import Cost
 from server.filters import Where
 from server.language import OUTCOME, ask
 from server.listing import Listing, vectors_of
@@ -166,6 +167,7 @@ async def _position(info: Told, at_least: AtLeast = None, consolidated: Consolid
 
 
 _ORDER = "those that were recorded first before others."
+_PAGE = Cost(weight=2, multipliers=["first", "last"], assumed=20)
 
 
 @strawberry.type(description="What may be asked of a tenant. Every field is one read, at one position.")
@@ -174,7 +176,9 @@ class Query:
         resolver=_node, description="The item or relation of that id; null if there is none that you may see."
     )
     nodes: list[Node | None] = strawberry.field(
-        resolver=_nodes, description="The items and relations of these ids, in their order; null where `node` is."
+        resolver=_nodes,
+        description="The items and relations of these ids, in their order; null where `node` is.",
+        directives=[Cost(weight=1, multipliers=["ids"])],
     )
     event: Event | None = strawberry.field(resolver=_event, description="The event of that id.")
     memory: Memory | None = strawberry.field(resolver=_memory, description="The memory of that id.")
@@ -182,35 +186,61 @@ class Query:
         resolver=_entity,
         description="The entity of that name. Where several have it: one that is called so before one that is also "
         "called so, then the one recorded first.",
+        directives=[Cost(weight=2)],
     )
-    items: ItemConnection = strawberry.field(resolver=_items, description=f"Items of any kind, {_ORDER}")
-    events: Connection[Event] = strawberry.field(resolver=_events, description=f"Events, {_ORDER}")
-    memories: Connection[Memory] = strawberry.field(resolver=_page_of("Memory"), description=f"Memories, {_ORDER}")
-    insights: Connection[Insight] = strawberry.field(resolver=_page_of("Insight"), description=f"Insights, {_ORDER}")
-    goals: Connection[Goal] = strawberry.field(resolver=_page_of("Goal"), description=f"Goals, {_ORDER}")
-    tasks: Connection[Task] = strawberry.field(resolver=_page_of("Task"), description=f"Tasks, {_ORDER}")
-    entities: Connection[Entity] = strawberry.field(resolver=_page_of("Entity"), description=f"Entities, {_ORDER}")
+    items: ItemConnection = strawberry.field(
+        resolver=_items, description=f"Items of any kind, {_ORDER}", directives=[_PAGE]
+    )
+    events: Connection[Event] = strawberry.field(resolver=_events, description=f"Events, {_ORDER}", directives=[_PAGE])
+    memories: Connection[Memory] = strawberry.field(
+        resolver=_page_of("Memory"), description=f"Memories, {_ORDER}", directives=[_PAGE]
+    )
+    insights: Connection[Insight] = strawberry.field(
+        resolver=_page_of("Insight"), description=f"Insights, {_ORDER}", directives=[_PAGE]
+    )
+    goals: Connection[Goal] = strawberry.field(
+        resolver=_page_of("Goal"), description=f"Goals, {_ORDER}", directives=[_PAGE]
+    )
+    tasks: Connection[Task] = strawberry.field(
+        resolver=_page_of("Task"), description=f"Tasks, {_ORDER}", directives=[_PAGE]
+    )
+    entities: Connection[Entity] = strawberry.field(
+        resolver=_page_of("Entity"), description=f"Entities, {_ORDER}", directives=[_PAGE]
+    )
     search: SearchConnection = strawberry.field(
         resolver=find,
         description="What fits a text best, by words and by meaning, with the events that it comes from.",
+        directives=[Cost(weight=20, multipliers=["first"])],
     )
     memql: Any = strawberry.field(
-        resolver=ask, graphql_type=OUTCOME, description="Asks in MemQL: the query is run on this tenant, as you."
+        resolver=ask,
+        graphql_type=OUTCOME,
+        description="Asks in MemQL: the query is run on this tenant, as you.",
+        directives=[Cost(weight=100)],
     )
     memql_check: assist.MemqlChecked = strawberry.field(
-        resolver=assist.check, description="What is wrong with a query as it stands, without running it."
+        resolver=assist.check,
+        description="What is wrong with a query as it stands, without running it.",
+        directives=[Cost(weight=5)],
     )
     memql_complete: list[assist.MemqlCompletion] = strawberry.field(
-        resolver=assist.complete, description="What could be written at a place of a query, the likeliest first."
+        resolver=assist.complete,
+        description="What could be written at a place of a query, the likeliest first.",
+        directives=[Cost(weight=5)],
     )
     memql_describe: assist.MemqlDescription | None = strawberry.field(
-        resolver=assist.describe, description="What the word at a place of a query is; null: nobody knows."
+        resolver=assist.describe,
+        description="What the word at a place of a query is; null: nobody knows.",
+        directives=[Cost(weight=5)],
     )
     catalog: Catalog = strawberry.field(
-        resolver=tell, description="The names of this tenant: kinds, labels, kinds of relations, properties."
+        resolver=tell,
+        description="The names of this tenant: kinds, labels, kinds of relations, properties.",
+        directives=[Cost(weight=10)],
     )
     audit: AuditConnection = strawberry.field(
         resolver=audit,
         description="What was done, by whom and why, the latest first: the records that touched something you may see.",
+        directives=[Cost(weight=10, multipliers=["first", "last"], assumed=20)],
     )
     position: Position = strawberry.field(resolver=_position, description="The position that the tenant has reached.")

@@ -17,11 +17,12 @@ from server.answers import Answer
 from server.arguments import AS_OF, AT_LEAST, CONSOLIDATED, VALID_AT, AsOf, paging_of, when
 from server.conditions import ItemFilter
 from server.context import Context
+from server.cost import Cost
 from server.cursors import Cursor
 from server.filters import WHERE, kept
 from server.pages import Paging, Taken, page_info
 from server.selection import Path, Want, inside, wanted
-from server.types import After, Event, Item, Moment, PageInfo, Position, gathered, said
+from server.types import COUNTED, After, Event, Item, Moment, PageInfo, Position, gathered, said
 
 Told: TypeAlias = Info[Context, Any]
 
@@ -82,21 +83,22 @@ def _explained(root: Any) -> Explanation:
 class SearchEdge:
     cursor: str = said("This row's cursor.")
     score: float = said("How well it fits; to be compared within one answer only.")
-    node: Item = said("The item, in the version that was found.")
+    node: Item = said("The item, in the version that was found.", COUNTED)
     beside: Private[Mapping[Path, Any]]
     place: Private[tuple[Ranking, int]]
     sources: list[Event] = strawberry.field(
         resolver=gathered,
         description="The events that it was, in the end, derived from; for an event, the event itself.",
+        directives=[Cost(weight=3, assumed=5)],
     )
     explanation: Explanation = strawberry.field(resolver=_explained, description="Why it has its score.")
 
 
 @strawberry.type(description="What a search found, the best first: as far as the best by each signal go.")
 class SearchConnection:
-    edges: list[SearchEdge] = said("The rows.")
-    nodes: list[Item] = said("The items alone.")
-    page_info: PageInfo = said("Where the page ends.")
+    edges: list[SearchEdge] = said("The rows.", COUNTED)
+    nodes: list[Item] = said("The items alone.", COUNTED)
+    page_info: PageInfo = said("Where the page ends.", COUNTED)
     position: Position = said("The position that was read; the pages behind this one are read at the same.")
     embedder: str = said("The model that took part; `none`: found by words alone.")
     notices: list[str] = said("What did not go as one might expect, such as that no model took part.")

@@ -13,6 +13,7 @@ from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
@@ -49,6 +50,38 @@ class RequestLimits(BaseModel):
     """Words and signs of one document: what is long belongs in its variables."""
     aliases: int = Field(100, ge=0)
     """Fields that one document asks for under other names: the cheapest way to ask for the same thing often."""
+    directives: int = Field(50, ge=0)
+    """Directives of one operation: each is looked up and heeded wherever it stands."""
+    root_fields: int = Field(50, ge=1)
+    """Fields of Query or Mutation that one operation asks for: each is a read or a write of its own."""
+    selections: int = Field(200, ge=1)
+    """Fields and fragments of one selection: each is compared with each other before anything is done."""
+    document_characters: int = Field(100_000, ge=100)
+    """Characters of one document: tokens alone say little where one of them is a long text or a comment."""
+    kept_characters: int = Field(2_000_000, ge=0)
+    """Characters of documents that are kept parsed and validated; each takes some hundred bytes so."""
+    variable_depth: int = Field(60, ge=1)
+    """Maps and lists within each other in the variables: what is read by functions that call themselves."""
+    variable_values: int = Field(1_000_000, ge=1)
+    """Values in the variables of one operation: as many as the vectors of the largest body have."""
+    cost: int = Field(100_000, ge=1)
+    """Most that one operation may cost: ten times `rows`, since few lists are as long as they may be. What fields cost
+    stands in the schema, by `@cost`."""
+    cost_per_minute: int = Field(3_000_000, ge=0)
+    """Cost of all operations that one principal may ask for in a minute, some thirty of the dearest; 0: no bound."""
+    limit_local: bool = False
+    """Whether `cost_per_minute` holds for callers of this machine too, while nobody has to log in: there it would stop
+    nobody but the person who runs it."""
+    deadline_ms: int = Field(30_000, ge=1)
+    """Longest that one operation that reads may take, with all its fields: three times what one read may. What writes
+    is never cut short."""
+    introspection: Literal["everyone", "administrators", "nobody"] = "administrators"
+    """Who may ask GraphQL for its schema, and is told what names a wrong one is near to: clients are generated from
+    `schema.graphql` and need neither, and an answer about the whole schema is a large one."""
+    documents: Path | None = None
+    """Manifest of trusted documents, or a directory of such: they may be asked for by `documentId`, and by GET."""
+    documents_only: bool = False
+    """Whether nothing but trusted documents may be asked, as on the open internet; administrators may ask anything."""
     rows: int = Field(10_000, ge=1)
     """Items and relations that one field of Query may show with all that is nested in it."""
     conditions: int = Field(1_000, ge=0)
@@ -337,10 +370,12 @@ def _table(info: FieldInfo) -> type[BaseModel] | None:
 def _read(name: str, info: FieldInfo, written: object, place: str, *, typed: bool) -> object:
     """The value in the field's own type, or a `Problem`."""
     kind: Any = info.annotation
+    if NoneType in get_args(kind) and str(written).lower() == "none":
+        return None
     rule = TypeAdapter[object](Annotated[kind, *info.metadata] if info.metadata else kind)
     try:
         # TOML has no paths: there too a path is text.
-        strict = typed and kind is not Path
+        strict = typed and kind is not Path and Path not in get_args(kind)
         return rule.validate_python(written, strict=True) if strict else rule.validate_strings(written)
     except ValidationError:
         hint = nearest(str(written), _choices(info))
@@ -381,5 +416,5 @@ def _wanted(info: FieldInfo) -> str:
                 bounds.append(f"at least {least} long")
             case MaxLen(max_length=most):
                 bounds.append(f"at most {most} long")
-    noun = nouns.get(info.annotation, "text")
+    noun = "a path, or none" if Path in get_args(info.annotation) else nouns.get(info.annotation, "text")
     return f"{noun}, {' and '.join(bounds)}" if bounds else noun

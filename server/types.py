@@ -15,6 +15,7 @@ from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
 from memql.values import Misfit, iso, read_instant
+from server.cost import Cost
 from server.selection import Path, path_of
 
 if TYPE_CHECKING:
@@ -89,10 +90,15 @@ class Status(Enum):
     ABANDONED = _value("abandoned", "Given up.")
 
 
-def said(description: str) -> Any:
+def said(description: str, *costs: Cost) -> Any:
     """A field that is simply there."""
-    return strawberry.field(description=description)
+    return strawberry.field(description=description, directives=costs)
 
+
+COUNTED = Cost(weight=0)
+"""Of what the field above has counted already, as a page does its rows."""
+_FEW = Cost(weight=2, assumed=5)
+"""Of relations that lead to a handful of items."""
 
 # Arguments that many fields have
 
@@ -171,14 +177,19 @@ class Item(Node):
     beside: Private[Mapping[Path, Any]]
 
     history: list["Item"] = strawberry.field(
-        resolver=gathered, description="All its versions that were known at the position, the oldest first."
+        resolver=gathered,
+        description="All its versions that were known at the position, the oldest first.",
+        directives=[Cost(weight=2, assumed=5)],
     )
     relations: "RelationConnection" = strawberry.field(
-        resolver=gathered_relations, description="Its relations, those that were recorded first before the others."
+        resolver=gathered_relations,
+        description="Its relations, those that were recorded first before the others.",
+        directives=[Cost(weight=2, multipliers=["first", "last"], assumed=20)],
     )
     sources: list["Event"] = strawberry.field(
         resolver=gathered,
         description="The events that it was, in the end, derived from, in the order in which they were recorded.",
+        directives=[Cost(weight=3, assumed=5)],
     )
     provenance: "Provenance" = strawberry.field(
         resolver=gathered, description="Who recorded this version, by which command, and from what."
@@ -199,7 +210,9 @@ class Change:
 
 @strawberry.type(description="How a version of an item came to be.")
 class Provenance(Change):
-    derived_from: list[Item] = said("What the item was made from: the ends of its DERIVED_FROM relations.")
+    derived_from: list[Item] = said(
+        "What the item was made from: the ends of its DERIVED_FROM relations.", Cost(weight=2, assumed=3)
+    )
 
 
 @strawberry.type(description="One session's events, in order.")
@@ -227,6 +240,7 @@ class ScoredItem:
     score: float = said("The cosine of what both mean: from -1 to 1, and 1 where they mean the same.")
 
 
+_NEAREST = Cost(weight=20, multipliers=["first"], assumed=20)
 _SIMILAR = (
     "What is nearest to it in meaning among the items of its own kind, the nearest first; empty where it has no vector."
 )
@@ -245,8 +259,10 @@ class Memory(Item):
     stream: Stream | None = strawberry.field(
         resolver=gathered, description="The stream of the event that it keeps; null where it keeps none."
     )
-    similar: list[ScoredItem] = strawberry.field(resolver=gathered_first, description=_SIMILAR)
-    entities: list["Entity"] = strawberry.field(resolver=gathered, description="The entities that it mentions.")
+    similar: list[ScoredItem] = strawberry.field(resolver=gathered_first, description=_SIMILAR, directives=[_NEAREST])
+    entities: list["Entity"] = strawberry.field(
+        resolver=gathered, description="The entities that it mentions.", directives=[_FEW]
+    )
 
 
 @strawberry.type(description="A theme or conclusion over memories.")
@@ -257,13 +273,16 @@ class Insight(Item):
     confidence: float | None = said("How sure it is, from 0 to 1.")
     external_key: str | None = said("Its name in another system.")
     metadata: JSON | None = said("Whatever came with it.")
-    similar: list[ScoredItem] = strawberry.field(resolver=gathered_first, description=_SIMILAR)
+    similar: list[ScoredItem] = strawberry.field(resolver=gathered_first, description=_SIMILAR, directives=[_NEAREST])
     supported_by: list[Item] = strawberry.field(
-        resolver=gathered, description="What is evidence for it: the sources of SUPPORTS relations that lead to it."
+        resolver=gathered,
+        description="What is evidence for it: the sources of SUPPORTS relations that lead to it.",
+        directives=[_FEW],
     )
     contradicted_by: list[Item] = strawberry.field(
         resolver=gathered,
         description="What is evidence against it: the sources of CONTRADICTS relations that lead to it.",
+        directives=[_FEW],
     )
 
 
@@ -280,8 +299,10 @@ class Goal(Item):
     due_at: Moment | None = said("By when it should be reached.")
     external_key: str | None = said("Its name in another system.")
     metadata: JSON | None = said("Whatever came with it.")
-    tasks: list["Task"] = strawberry.field(resolver=gathered, description="The tasks that are PART_OF it.")
-    blocked_by: list[Item] = strawberry.field(resolver=gathered, description=_BLOCKED_BY)
+    tasks: list["Task"] = strawberry.field(
+        resolver=gathered, description="The tasks that are PART_OF it.", directives=[_FEW]
+    )
+    blocked_by: list[Item] = strawberry.field(resolver=gathered, description=_BLOCKED_BY, directives=[_FEW])
 
 
 @strawberry.type(description="A step towards a goal.")
@@ -298,7 +319,7 @@ class Task(Item):
     goal: Goal | None = strawberry.field(
         resolver=gathered, description="The goal that it is PART_OF, the first where there are several; null: none."
     )
-    blocked_by: list[Item] = strawberry.field(resolver=gathered, description=_BLOCKED_BY)
+    blocked_by: list[Item] = strawberry.field(resolver=gathered, description=_BLOCKED_BY, directives=[_FEW])
 
 
 @strawberry.type(description="A person, place, organisation or thing that memories mention.")
@@ -309,7 +330,9 @@ class Entity(Item):
     external_key: str | None = said("Its name in another system.")
     metadata: JSON | None = said("Whatever came with it.")
     mentions: Annotated["ItemConnection", strawberry.lazy("server.connections")] = strawberry.field(
-        resolver=gathered_page, description="The items that mention it, those that were recorded first before others."
+        resolver=gathered_page,
+        description="The items that mention it, those that were recorded first before others.",
+        directives=[Cost(weight=2, multipliers=["first", "last"], assumed=20)],
     )
 
 
@@ -340,7 +363,9 @@ class Relation(Node):
     beside: Private[Mapping[Path, Any]]
 
     history: list["Relation"] = strawberry.field(
-        resolver=gathered, description="All its versions that were known at the position, the oldest first."
+        resolver=gathered,
+        description="All its versions that were known at the position, the oldest first.",
+        directives=[Cost(weight=2, assumed=5)],
     )
     provenance: Change = strawberry.field(
         resolver=gathered, description="Who recorded this version, and by which command."
@@ -364,13 +389,13 @@ class PageInfo:
 @strawberry.type(description="One relation of an item.")
 class RelationEdge:
     cursor: str = said("This row's cursor.")
-    node: Relation = said("The relation.")
+    node: Relation = said("The relation.", COUNTED)
     other: Item = said("The item at its other end.")
 
 
 @strawberry.type(description="A page of an item's relations.")
 class RelationConnection:
-    edges: list[RelationEdge] = said("The relations with their cursors and other ends.")
-    nodes: list[Relation] = said("The relations alone.")
-    page_info: PageInfo = said("Where the page ends.")
-    total_count: int = said("How many there are on all pages.")
+    edges: list[RelationEdge] = said("The relations with their cursors and other ends.", COUNTED)
+    nodes: list[Relation] = said("The relations alone.", COUNTED)
+    page_info: PageInfo = said("Where the page ends.", COUNTED)
+    total_count: int = said("How many there are on all pages.", Cost(weight=2))
