@@ -19,7 +19,7 @@ from strawberry.types import ExecutionResult
 from engine.stopping import Stop, current
 from memql.errors import Problem, Reason, Refusal
 from server.context import Context, Desk
-from server.identity import Identify
+from server.identity import FORBIDDEN, UNAUTHENTICATED, Identify, TooOften
 from server.rankings import Rankings
 from server.responses import error_response
 from server.schema import make_schema, tell
@@ -105,7 +105,8 @@ class Endpoint(GraphQL[Context, None]):
             if result.data is None and not any(error.path for error in result.errors):
                 del body["data"]
                 if request.state.sub_response.headers.get("content-type"):
-                    request.state.sub_response.status_code = 400
+                    forbidden = any(error["extensions"]["code"] == FORBIDDEN for error in body["errors"])
+                    request.state.sub_response.status_code = 403 if forbidden else 400
         return body  # type: ignore[return-value]
 
     def create_response(
@@ -120,14 +121,19 @@ _ELSEWHERE = Refusal(
 )
 
 
+_STATUS = {Reason.LIMIT: 429, Reason.UNAVAILABLE: 503}
+
+
 def _unidentified(refusal: Refusal, request_id: str) -> Response:
-    """Nobody is known by that, or by nothing; or whoever it is has no business here."""
-    status = 403 if refusal.reason is Reason.FORBIDDEN else 401
+    """Nobody is known by that, or by nothing; or whoever it is has no business here, or not now."""
     problem = refusal.problems[0]
+    status = 401 if problem.code == UNAUTHENTICATED else _STATUS.get(refusal.reason, 403)
     message = f"{problem.message}: {problem.hint}" if problem.hint else problem.message
     response = error_response(status, problem.code, message, request_id)
     if status == 401:
         response.headers["www-authenticate"] = "Bearer"
+    if isinstance(refusal, TooOften):
+        response.headers["retry-after"] = str(refusal.seconds)
     return response
 
 

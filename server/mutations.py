@@ -41,6 +41,7 @@ from memql.errors import Refusal
 from server.answers import Answer
 from server.context import Context, When
 from server.inputs import input_of, plain
+from server.principals import CHANGES
 from server.refusals import ERRORS, Error, refused
 from server.selection import Want, inside, wanted
 from server.statements import CURATE
@@ -184,6 +185,6 @@ async def _shown(info: Told, payload: type[Receipt], subject: Subject, receipt: 
 
 Mutation = create_type(
     "Mutation",
-    [*(_mutation(command, description, subject) for command, description, subject in MUTATIONS), CURATE],
+    [*(_mutation(command, description, subject) for command, description, subject in MUTATIONS), CURATE, *CHANGES],
     description="What may be done to a tenant. Each mutation is durable when it answers, and all of it or nothing.",
 )

@@ -9,7 +9,7 @@ from strawberry import Info
 
 from engine import identities
 from memql.errors import not_found
-from server import assist
+from server import assist, principals
 from server.answers import Answer
 from server.arguments import As, AtLeast, Consolidated, Id, Valid, cursor_of, when
 from server.catalog import Catalog, tell
@@ -199,3 +199,5 @@ class Query:
         resolver=tell, description="The names of this tenant: kinds, labels, kinds of relations, properties."
     )
     position: Position = strawberry.field(resolver=_position, description="The position that the tenant has reached.")
+    me: principals.Me = principals.ME
+    keys: list[principals.ApiKey] = principals.KEYS

@@ -1,16 +1,21 @@
 """The schema: everything that GraphQL offers, put together, and printed as `schema.graphql` holds it."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import strawberry
 import structlog
 from graphql import (
     GraphQLError,
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLSchema,
     GraphQLSyntaxError,
     OperationDefinitionNode,
     build_schema,
     lexicographic_sort_schema,
+    print_ast,
     print_schema,
 )
 from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
@@ -20,11 +25,15 @@ from strawberry.types.execution import ExecutionContext as Execution
 from server.limits import over, rules
 from server.mutations import Mutation
 from server.queries import Query
+from server.requirements import Admission, declare
 from server.responses import OUR_MISTAKE
 from server.settings import RequestLimits
 from server.types import ITEMS, SCALARS, CustomItem
 
 log = structlog.get_logger(__name__)
+
+_OPENS, _BEGINS = re.compile(r"\w+ (\w+)"), re.compile(r"  (\w+)[(:]")
+_ENDS = re.compile(r"  (\w+: |\w+\(.*\): |\): )")
 
 
 class Schema(strawberry.Schema):
@@ -52,6 +61,8 @@ def make_schema(limits: RequestLimits) -> Schema:
     """The schema whose documents are held to these limits."""
     # Extensions are made anew for each document; the rules in them must not be: what was found valid is kept by them.
     kept = list(rules(limits))
+    for root in (Query, Mutation):
+        declare(root)
     return Schema(
         Query,
         Mutation,
@@ -61,6 +72,7 @@ def make_schema(limits: RequestLimits) -> Schema:
             ParserCache,
             ValidationCache,
             OneOperation,
+            Admission,
             lambda: AddValidationRules(kept),
             lambda: MaxTokensLimiter(limits.tokens),
         ],
@@ -70,7 +82,25 @@ def make_schema(limits: RequestLimits) -> Schema:
 def printed() -> str:
     """The schema in GraphQL's own language, sorted. A default of null says nothing, and is left out."""
     schema = build_schema(make_schema(RequestLimits()).as_str())
-    return print_schema(lexicographic_sort_schema(schema)).replace(" = null", "") + "\n"
+    text = print_schema(lexicographic_sort_schema(schema)).replace(" = null", "")
+    return "\n".join(_applied(text.split("\n"), schema)) + "\n"
+
+
+def _applied(lines: Iterable[str], schema: GraphQLSchema) -> Iterator[str]:
+    """graphql-core prints which directives there are, and not where they stand: on fields they are written here."""
+    fields: Mapping[str, GraphQLField] = {}
+    directives, described = "", False
+    for line in lines:
+        if line.count('"""') == 1:
+            described = not described
+        elif not described and (found := _OPENS.match(line)):
+            opened = schema.type_map.get(found[1])
+            fields = opened.fields if isinstance(opened, GraphQLObjectType) else {}
+        elif not described and (found := _BEGINS.match(line)):
+            node = fields[found[1]].ast_node if found[1] in fields else None
+            directives = "".join(f" {print_ast(each)}" for each in node.directives or ()) if node else ""
+        ends = not described and _ENDS.match(line) and "@deprecated" not in line
+        yield line + directives if ends else line
 
 
 def _is_told(error: GraphQLError) -> bool:
