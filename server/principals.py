@@ -148,7 +148,9 @@ class RevokeKeyPayload:
     key: ApiKey = said("The key, as it is now.")
 
 
-async def _create(info: Told, input_: Annotated[CreateKeyInput, strawberry.argument(name="input")]) -> Any:
+async def _create(
+    info: Told, input_: Annotated[CreateKeyInput, strawberry.argument(name="input", description="What the key is for.")]
+) -> Any:
     context = info.context
     role = Role(input_.role.value)
     scopes = ROLES[role] if input_.scopes is None else frozenset(Scope(each.value) for each in input_.scopes)
@@ -183,7 +185,12 @@ def _wrong(given: CreateKeyInput, role: Role, scopes: frozenset[Scope]) -> Itera
         yield Problem("INVALID_VALUE", "nothing can be done without reading", "scopes", hint)
 
 
-async def _rotate(info: Told, input_: Annotated[RotateKeyInput, strawberry.argument(name="input")]) -> Any:
+async def _rotate(
+    info: Told,
+    input_: Annotated[
+        RotateKeyInput, strawberry.argument(name="input", description="Which key, and how soon it ends.")
+    ],
+) -> Any:
     context, overlap = info.context, input_.overlap_seconds
     if not 0 <= overlap <= MOST_OVERLAP_SECONDS:
         message = f"{overlap:,} is not between 0 and {MOST_OVERLAP_SECONDS:,}"
@@ -195,7 +202,9 @@ async def _rotate(info: Told, input_: Annotated[RotateKeyInput, strawberry.argum
     return _made(context, "a key was rotated", await context.administer(work))
 
 
-async def _revoke(info: Told, input_: Annotated[RevokeKeyInput, strawberry.argument(name="input")]) -> Any:
+async def _revoke(
+    info: Told, input_: Annotated[RevokeKeyInput, strawberry.argument(name="input", description="Which key.")]
+) -> Any:
     context = info.context
     found = await context.administer(lambda keys: keys.revoke(input_.id, context.identity.tenant))
     if isinstance(found, Refusal):
