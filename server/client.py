@@ -6,6 +6,7 @@ Only a process that is alive holds the lock of a data directory, so an address t
 
 import asyncio
 import os
+import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -209,8 +210,9 @@ async def _over_http(stack: AsyncExitStack, url: str, headers: Mapping[str, str]
         base_url=base,
         headers=headers,
         timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-        # A proxy for the world outside would be asked for this very machine.
+        # A proxy for the world outside would be asked for this very machine. Certificates are the system's to trust.
         trust_env=parsed.host not in ("localhost", "127.0.0.1", "::1"),
+        verify=ssl.create_default_context() if parsed.scheme == "https" else True,
     )
     return Client(await stack.enter_async_context(http), alone=False)
 

@@ -29,6 +29,8 @@ from server.identity import ROLES, Identity, Role, Sort, acting
 ASYMMETRIC = frozenset("RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA".split())
 NAME_CHARACTERS, OWNERS = 200, 1_000
 """Bounds on what a token says of names: longer ones are somebody's mistake."""
+LAST_SECOND = 253_402_214_400
+"""The last day of the year 9999: later times have no name."""
 
 
 def misconfigured(settings: Jwt) -> list[Problem]:
@@ -77,7 +79,7 @@ class Tokens:
             return "this token is longer than `auth.jwt.token_characters` allows"
         try:
             key_id = jwt.get_unverified_header(token).get("kid")
-        except PyJWTError:
+        except (PyJWTError, RecursionError):  # a header of nothing but brackets is read before it is checked
             return "this is neither a key of this server nor a token"
         if not isinstance(key_id, str):
             return "this token does not say by which key it was signed (`kid`)"
@@ -114,12 +116,14 @@ class Tokens:
             return f"this token names no tenant (claim `{names.tenant_claim}`)"
         if not isinstance(principal, str) or not is_name(principal):
             return f"this token names no principal (claim `{names.principal_claim}`)"
-        if role not in {each.value for each in Role}:
+        if not isinstance(role, str) or role not in {each.value for each in Role}:
             return f"this token names no role: {', '.join(each.value for each in Role)} (claim `{names.role_claim}`)"
         owners = claims.get(names.owners_claim, [])
         if not isinstance(owners, list) or len(owners) > OWNERS or not all(map(is_name, owners)):
             return f"this token does not list owners (claim `{names.owners_claim}`)"
         sort = Sort.AGENT if claims.get(names.agent_claim) is True else Sort.USER
+        if int(claims["exp"]) > LAST_SECOND:
+            return "this token ends at a time that is none"
         expires = (int(claims["exp"]) + names.leeway_seconds) * 1_000_000
         scopes = ROLES[Role(role)]
         by = acting(principal, frozenset(owners), scopes)
