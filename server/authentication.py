@@ -68,8 +68,11 @@ class Auth(BaseModel):
     failed_attempts: int = Field(30, ge=1)
     """Wrong credentials that one peer may show in a minute. What was right lately is still let in: behind a proxy all
     are one peer."""
+    requests_per_minute: int = Field(12_000, ge=1)
+    """Requests that one key, or one token's principal, may make in a minute: a loop gone wrong is not to take the
+    server from the others. A WebSocket's operations are one request."""
     peers: int = Field(10_000, ge=1)
-    """Peers whose failures are counted at once; beyond them the oldest are forgotten."""
+    """Peers and keys that are counted at once; beyond them the oldest are forgotten."""
     cached: int = Field(4_096, ge=1)
     """Keys and tokens that are known again without being checked anew; one takes a kilobyte."""
     keys: int = Field(1_000, ge=1)

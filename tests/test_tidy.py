@@ -241,7 +241,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "embedder",
         "cli",
     ),
-    "server.access": ("form", "attempts", "origins", "keystore", "keysets", "tokens", "gate"),
+    "server.access": ("form", "tally", "origins", "keystore", "keysets", "tokens", "gate"),
     "server.shell": ("screen", "script", "history", "session", "commands", "editor"),
 }
 

@@ -9,9 +9,9 @@ from starlette.requests import HTTPConnection
 from engine.clock import Clock
 from memql.errors import Problem, Reason, Refusal
 from server.access import form
-from server.access.attempts import Attempts
 from server.access.keystore import Key, KeyStore
 from server.access.origins import is_for_others, is_foreign_page
+from server.access.tally import Tally, network
 from server.access.tokens import Tokens
 from server.authentication import Auth
 from server.identity import LOCAL, Identity, TooOften, unknown
@@ -26,7 +26,8 @@ class Gate:
         self._clock = clock
         self._trusting = here and settings.local
         self._tokens = Tokens(settings.jwt, clock, settings.cached)
-        self._attempts = Attempts(settings.failed_attempts, settings.peers)
+        self._failures = Tally(settings.failed_attempts, settings.peers)
+        self._requests = Tally(settings.requests_per_minute, settings.peers)
         self._folding: asyncio.Future[None] | None = None
 
     async def __call__(self, connection: HTTPConnection, credentials: str | None) -> Identity | Refusal:
@@ -37,16 +38,26 @@ class Gate:
         secret = secret.strip()
         if scheme.lower() != "bearer" or not secret:
             return unknown("credentials are `Bearer`, a space, and a key or token")
-        peer = connection.client.host if connection.client else ""
         if identity := self._known(secret):
-            return identity
-        if seconds := self._attempts.wait(peer, self._clock.monotonic()):
-            return _too_many(seconds)
+            return self._counted(identity)
+        peer = network(connection.client.host if connection.client else "")
+        if seconds := self._failures.wait(peer, self._clock.monotonic()):
+            message = "too many wrong credentials came from where you are (`auth.failed_attempts`)"
+            return _too_often("TOO_MANY_ATTEMPTS", message, seconds)
         found = await self._found(secret)
         if isinstance(found, str):
-            self._attempts.failed(peer, self._clock.monotonic())
+            self._failures.count(peer, self._clock.monotonic())
             return unknown(found)
-        return found
+        return self._counted(found) if isinstance(found, Identity) else found
+
+    def _counted(self, identity: Identity) -> Identity | Refusal:
+        """Who it is, unless they have asked too often: nobody's loop may take the server from the others."""
+        now = self._clock.monotonic()
+        if seconds := self._requests.wait(identity.key, now):
+            message = "you ask more often than `auth.requests_per_minute` allows"
+            return _too_often("TOO_MANY_REQUESTS", message, seconds)
+        self._requests.count(identity.key, now)
+        return identity
 
     def _known(self, secret: str) -> Identity | None:
         """Who it is, where that was found out lately: some microseconds, and no file."""
@@ -78,7 +89,5 @@ class Gate:
         return self._trusting and near and own and not is_for_others(headers)
 
 
-def _too_many(seconds: int) -> TooOften:
-    message = "too many wrong credentials came from where you are (`auth.failed_attempts`)"
-    problem = Problem("TOO_MANY_ATTEMPTS", message, "", f"try again in {seconds} s")
-    return TooOften(Reason.LIMIT, (problem,), seconds)
+def _too_often(code: str, message: str, seconds: int) -> TooOften:
+    return TooOften(Reason.LIMIT, (Problem(code, message, "", f"try again in {seconds} s"),), seconds)

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from engine.clock import SystemClock
 from memql.errors import Refusal
 from server.access import ADMIN_KEY, admin_key, form, keystore, obstacles
-from server.access.attempts import WINDOW_SECONDS, Attempts
 from server.access.keystore import FILE, SECRET_FILE, KeyStore, NewKey
 from server.access.origins import is_for_others, may_ask
+from server.access.tally import WINDOW_SECONDS, Tally, network
 from server.authentication import Auth, Tls
 from server.cli import app
 from server.identity import ROLES, Role, Scope, Sort
@@ -142,8 +142,8 @@ def test_keys_are_bounded_by_name(store: KeyStore) -> None:
     assert isinstance(over, Refusal)
     assert "`auth.keys` allows (3)" in over.problems[0].message
     store.revoke(first.key.id, "default")
-    assert made(store)
-    assert made(store, tenant="other")
+    made(store)
+    made(store, tenant="other")
 
 
 def test_use_is_written_down_once_in_a_while(store: KeyStore, clock: Told, tmp_path: Path) -> None:
@@ -286,15 +286,26 @@ async def test_guessing_is_told_to_stop(serving: Callable[..., Any]) -> None:
 
 def test_failures_are_counted_by_network_and_forgotten() -> None:
     """Addresses of one IPv6 network are one peer; the oldest peers are forgotten first."""
-    attempts = Attempts(most=2, peers=2)
+    tally = Tally(most=2, kept=2)
     for n in range(2):
-        attempts.failed(f"2001:db8::{n}", 0.0)
-    assert attempts.wait("2001:db8::ffff", 10.0) == WINDOW_SECONDS - 10
-    assert attempts.wait("2001:db8:0:1::", 10.0) == 0
-    assert attempts.wait("2001:db8::", WINDOW_SECONDS + 1.0) == 0
-    attempts.failed("192.0.2.1", 20.0)
-    attempts.failed("192.0.2.2", 20.0)
-    assert attempts.wait("2001:db8::ffff", 21.0) == 0
+        tally.count(network(f"2001:db8::{n}"), 0.0)
+    assert tally.wait(network("2001:db8::ffff"), 10.0) == WINDOW_SECONDS - 10
+    assert tally.wait(network("2001:db8:0:1::"), 10.0) == 0
+    assert tally.wait(network("2001:db8::"), WINDOW_SECONDS + 1.0) == 0
+    for peer in ("192.0.2.1", "192.0.2.2"):
+        tally.count(network(peer), 20.0)
+    assert tally.wait(network("2001:db8::ffff"), 21.0) == 0
+
+
+async def test_a_loop_gone_wrong_is_slowed(serving: Callable[..., Any]) -> None:
+    """Each key by itself, with when to go on; who sits at this machine is not counted."""
+    async with serving(auth=Auth(requests_per_minute=3)) as caller:
+        await caller.do("remember", text="tea")
+        one, other = await _key(caller), await _key(caller)
+        assert [(await _code(caller, **bearer(one)))[0] for _ in range(5)] == [200, 200, 200, 429, 429]
+        assert await _code(caller, **bearer(one)) == (429, "TOO_MANY_REQUESTS")
+        assert await _code(caller, **bearer(other)) == (200, "")
+        assert [(await _code(caller))[0] for _ in range(5)] == [200] * 5
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from graphql import GraphQLObjectType
 
 from server.identity import ROLES, Role
 from server.requirements import REQUIRED
@@ -240,7 +241,7 @@ async def both(serving: Callable[..., Any]) -> AsyncIterator[tuple[Twin, Twin]]:
 
 def roots(kind: str) -> set[str]:
     found = make_schema(RequestLimits())._schema.get_type(kind)
-    return set(found.fields) if found else set()  # type: ignore[union-attr]
+    return set(found.fields) if isinstance(found, GraphQLObjectType) else set()
 
 
 @pytest.mark.parametrize(
@@ -280,8 +281,8 @@ async def test_no_answer_tells_of_what_is_hidden(both: tuple[Twin, Twin], role: 
 def different(asked: str, one: Any, other: Any) -> list[str]:
     """What was asked, and where the answers part."""
     assert all(error["extensions"]["code"] != "GRAPHQL_INVALID" for error in one.get("errors", ())), (asked, one)
-    lines = [pformat(each, width=120, sort_dicts=False).splitlines() for each in (one, other)]
-    told = [line for line in unified_diff(*lines, WITH, WITHOUT, n=0, lineterm="") if not line.startswith("@@")]
+    before, after = (pformat(each, width=120, sort_dicts=False).splitlines() for each in (one, other))
+    told = [line for line in unified_diff(before, after, WITH, WITHOUT, n=0, lineterm="") if not line.startswith("@@")]
     return [f"{asked}\n" + "\n".join(told)] if told else []
 
 
@@ -297,6 +298,40 @@ async def test_an_administrator_sees_it(both: tuple[Twin, Twin]) -> None:
         if both[0].levelled(answers[0]) == both[1].levelled(answers[1]):
             same.append(field)
     assert same == ["memqlCheck", "memqlComplete", "memqlDescribe", "catalog", "position", "me"]
+
+
+async def test_pages_and_the_past_tell_nothing_either(both: tuple[Twin, Twin]) -> None:
+    """As many pages with the same on each, and the same at each position at which something seen was written."""
+    paged = []
+    for twin in both:
+        pages: list[Any] = []
+        after = "null"
+        while not pages or pages[-1]["pageInfo"]["hasNextPage"]:
+            document = f"{{ items(first: 2, after: {after}) {{ edges {{ cursor node {{ {OF} }} }} {PAGE} }} }}"
+            pages.append((await twin.ask("reader", document))["data"]["items"])
+            after = f'"{pages[-1]["pageInfo"]["endCursor"]}"'
+        paged.append(twin.levelled(pages))
+    assert len(paged[0]) > 4
+    assert paged[0] == paged[1]
+    for name in both[1].positions:
+        past = []
+        for twin in both:
+            document = f"{{ items(first: 99, asOf: {{position: {twin.positions[name]}}}) {{ nodes {{ {OF} }} }} }}"
+            past.append(twin.levelled(await twin.ask("reader", document)))
+        assert past[0] == past[1], name
+
+
+async def test_what_is_made_of_events_tells_nothing(serving: Callable[..., Any]) -> None:
+    """Memories, links and mentions that come by themselves are made of what belongs together, and of nothing hidden."""
+    async with serving(model=WordHashes(), consolidate=True) as opened:
+        made = await twins(opened, consolidated=True)
+        answers = []
+        for twin in made:
+            document = f"{{ items(first: 99) {{ nodes {{ {ITEM} }} }} }}"
+            nodes = twin.levelled((await twin.ask("reader", document))["data"]["items"]["nodes"])
+            answers.append(sorted(nodes, key=repr))
+    assert sum(node["kind"] == "Memory" for node in answers[0]) == 6
+    assert answers[0] == answers[1]
 
 
 async def test_what_is_whose(both: tuple[Twin, Twin]) -> None:

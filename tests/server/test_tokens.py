@@ -31,9 +31,9 @@ ED, EC, RSA = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.S
 
 def public(key: Any, kid: str, **more: Any) -> dict[str, Any]:
     """The public half as a JWK."""
-    of = {"Ed25519PrivateKey": OKPAlgorithm, "ECPrivateKey": ECAlgorithm, "RSAPrivateKey": RSAAlgorithm}
-    told = next(algorithm for name, algorithm in of.items() if name in type(key).__name__)
-    return {**told.to_jwk(key.public_key(), as_dict=True), "kid": kid, **more}
+    of: dict[str, Any] = {"Ed25519": OKPAlgorithm, "EC": ECAlgorithm, "RSA": RSAAlgorithm}
+    algorithm = next(algorithm for name, algorithm in of.items() if name in type(key).__name__)
+    return {**algorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid, **more}
 
 
 def claims(**more: Any) -> dict[str, Any]:

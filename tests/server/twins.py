@@ -85,7 +85,9 @@ HISTORY: Sequence[Step] = (
 _ABSENT = {"said": "evt", "ada": "ent", "zanzibar": "ent", "goal": "goal", "task": "task", "paper": "paper",
            "about": "rel", "supports": "rel"}  # fmt: skip
 
-RECEIPT = "__typename ... on Receipt { ids repeated } ... on Error { message problems { code message place hint } }"
+RECEIPT = (
+    "__typename ... on Receipt { ids repeated position } ... on Error { message problems { code message place hint } }"
+)
 
 
 @dataclass(slots=True)
@@ -96,6 +98,7 @@ class Twin:
     tenant: str
     keys: dict[str, str] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
 
     def id(self, name: str) -> str:
         """The id of that name, or one that nobody has."""
@@ -126,8 +129,9 @@ class Twin:
         document = f"mutation ($input: {named}!) {{ answer: {mutation}(input: $input) {{ {answer} }} }}"
         return await self.ask(who, document, {"input": input_})
 
-    async def lived(self) -> None:
-        """Goes through the history; then all stores show it."""
+    async def lived(self, *, consolidated: bool = False) -> None:
+        """Goes through the history; then all stores show it. With `consolidated` what comes by itself comes step by
+        step, so that it is the same each time."""
         for who, name, mutation, input_ in HISTORY:
             if name.startswith(PRIVATE) and self.tenant == WITHOUT:
                 continue
@@ -136,6 +140,9 @@ class Twin:
                 given["links"] = [link for link in given["links"] if PRIVATE not in link["target"]]
             answer = (await self.do(who, mutation, given)).get("data", {}).get("answer", {})
             assert "ids" in answer, (name, answer)
+            if consolidated:
+                await self.ask("admin", "{ position(consolidated: true) }")
+            self.positions[name] = answer["position"]
             if answer["ids"]:
                 self.ids[name] = answer["ids"][0]
         await self.ask("admin", '{ search(input: {text: "tea"}, first: 1) { position } }')
@@ -165,7 +172,7 @@ def _levelled(given: Any, names: Mapping[str, str], tenant: str) -> Any:
     return given
 
 
-async def twins(opened: Any) -> tuple[Twin, Twin]:
+async def twins(opened: Any, *, consolidated: bool = False) -> tuple[Twin, Twin]:
     """Both, with a key for each who asks: Alice in three roles, Bob, an administrator."""
     made = (Twin(opened.http, WITH), Twin(opened.http, WITHOUT))
     for twin in made:
@@ -178,5 +185,5 @@ async def twins(opened: Any) -> tuple[Twin, Twin]:
             given = {"name": name, "principal": principal, "role": role, "owners": owners}
             answer = await opened.ask(document, twin.tenant, input=given)
             twin.keys[name] = answer["createKey"]["secret"]
-        await twin.lived()
+        await twin.lived(consolidated=consolidated)
     return made
