@@ -1,12 +1,13 @@
 """The public keys of an identity provider, from a file or an https address; read when the first token comes.
 
 Fetched again when a token names a key that is not among them, which is how providers change keys, but no sooner than
-the floor allows; and when they have been used for so long that one may have been withdrawn. Where a fetch fails, those
-that are there go on being used until then.
+the floor allows; and when they have been used for so long that one may have been withdrawn. Where that fails, those
+that are there are used for as long again, and then no more.
 """
 
 import asyncio
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ from server.authentication import Jwt, members
 from server.listener import is_local
 
 NONE: Mapping[str, PyJWK] = MappingProxyType({})
+_STALE = 2
+"""How many times as long as they are fresh keys may be used while the provider does not answer."""
 
 
 def may_be_fetched(source: str) -> bool:
@@ -46,18 +49,22 @@ class KeySet:
 
     async def key(self, id_: str) -> PyJWK | Refusal | None:
         """The key of that id; None where the provider has none."""
-        if id_ not in self._keys or self._is_old():
+        if id_ not in self._keys or not self.stands():
             async with self._fetching:
-                if (id_ not in self._keys or self._is_old()) and self._may_try():
+                if (id_ not in self._keys or not self.stands()) and self._may_try():
                     await self._read()
-        if self._read_at is None or (self._is_old() and self._keys):
+        if self._age() >= _STALE * self._settings.fresh_seconds:
             message = "the keys that tokens are checked with can't be had"
             return unavailable("KEYS_UNREACHABLE", message, "ask again in a moment; see `auth.jwt.keys`")
         return self._keys.get(id_)
 
-    def _is_old(self) -> bool:
-        now = self._clock.monotonic()
-        return self._read_at is None or now - self._read_at >= self._settings.fresh_seconds
+    def stands(self) -> bool:
+        """Whether what was found good by these keys is still good; not where it is time to fetch them again."""
+        age, fresh = self._age(), self._settings.fresh_seconds
+        return age < fresh or (age < _STALE * fresh and not self._may_try())
+
+    def _age(self) -> float:
+        return inf if self._read_at is None else self._clock.monotonic() - self._read_at
 
     def _may_try(self) -> bool:
         now = self._clock.monotonic()

@@ -69,7 +69,9 @@ class Tokens:
     def known(self, token: str) -> Identity | None:
         """Who it is, where it was found good lately and still is."""
         version, identity = self._known.get(_digest(token), (0, None))
-        if identity is None or version != self._keys.version or self._is_over(identity):
+        if identity is None or version != self._keys.version or not self._keys.stands():
+            return None
+        if self._is_over(identity):
             return None
         return identity
 

@@ -19,8 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from engine.clock import SystemClock
+from memql.errors import Refusal
 from server.access import obstacles
+from server.access.tokens import Tokens
 from server.authentication import Auth, Jwt
+from server.identity import Identity
 from server.settings import Settings
 
 ISSUER, AUDIENCE = "https://id.example", "memql"
@@ -205,6 +208,35 @@ async def test_a_new_key_is_fetched_but_not_at_everybodys_wish(
         await asyncio.sleep(1.1)
         assert (await ask(token(new, kid="new")))[0] == 200
         assert (provider.asked, (await ask(token()))[0]) == (2, 401)  # the old key was withdrawn
+
+
+async def test_a_withdrawn_key_ceases_to_be_good(provider: Provider) -> None:
+    """Also for tokens that are known; while the provider does not answer keys are used for as long again."""
+
+    class Told(SystemClock):
+        seconds = 0.0
+
+        def monotonic(self) -> float:
+            return self.seconds
+
+    clock = Told()
+    told = Jwt(keys=provider.url, issuer=ISSUER, audience=AUDIENCE, fresh_seconds=100, fetch_floor_seconds=10)
+    tokens, shown = Tokens(told, clock, 10), token()
+
+    async def found() -> object:
+        return tokens.known(shown) or await tokens.identity(shown)
+
+    assert isinstance(await found(), Identity)
+    clock.seconds = 99
+    assert tokens.known(shown)
+    provider.status, clock.seconds = 500, 100
+    assert tokens.known(shown) is None
+    assert isinstance(await found(), Identity)
+    assert (provider.asked, tokens.known(shown) is not None) == (2, True)
+    clock.seconds = 200
+    assert isinstance(await found(), Refusal)
+    provider.status, provider.keys, clock.seconds = 200, [public(EC, "ec")], 210
+    assert await found() == "this token was signed by a key that is not the provider's"
 
 
 @pytest.mark.parametrize(
