@@ -20,6 +20,7 @@ from server.documents import Documents, Prepared
 from server.identity import LOCAL, Identity, Scope
 from server.limits import too_large
 from server.rates import Rates
+from server.requirements import lacking
 from server.settings import RequestLimits
 
 _SUGGESTION = re.compile(r" Did you mean (?:the enum value )?(?:'\w+'(?:, or | or |, )?)+\?")
@@ -89,7 +90,10 @@ class Admission(SchemaExtension):
         if context.variables and (error := too_large(context.variables, limits)):
             return [error]
         found = prepared.operation(context._provided_operation_name)
-        tariff = prepared.tariffs.get(found.name.value if found and found.name else None)
+        name = found.name.value if found and found.name else None
+        if error := lacking(prepared.needs.get(name, {}), identity):
+            return [error]
+        tariff = prepared.tariffs.get(name)
         if tariff is None:
             return []
         self._cost = tariff.cost(context.variables)

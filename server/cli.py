@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from server import __version__, asking, catalogs, codegen, embedder, importing, shell, showing, upkeep
+from server import __version__, asking, catalogs, codegen, embedder, importing, keys, shell, showing, upkeep
 from server.options import Config, Data, Host, Others, Port, settle, stop, tilde
 from server.tables import Format, show
 
@@ -37,7 +37,7 @@ def memql(
     """Memory for AI agents: a knowledge graph that says where everything in it
     came from.
 
-    import, recall, query, shell and show ask the server that has the data
+    import, recall, query, shell, show and keys ask the server that has the data
     directory, or another one by --url; where none runs they do without. verify, recover,
     rebuild and tenants delete need the directory for themselves.
 
@@ -67,40 +67,53 @@ def serve(
     port: Port = None,
     others: Others = None,
 ) -> None:
-    """Serve GraphQL to this machine, until Ctrl-C.
+    """Serve GraphQL, until Ctrl-C: to this machine, which needs no key, or
+    with --host to others, who do.
 
     Prints the address, the data directory, and a first request to paste.
     Meanwhile the other commands that ask, such as [bold]memql recall[/bold],
-    ask this server.
+    ask this server. The first start makes the administrator's key, in the file
+    admin.key of the data directory; [bold]memql keys create[/bold] makes others.
 
     [bold]memql serve --port 9000 --data ~/team[/bold]
+    [bold]memql serve --host 0.0.0.0 --set hosts=memql.example.org
+    --set tls.certificate=cert.pem --set tls.key=key.pem[/bold]
     """
-    from memql.errors import Problem
+    from memql.errors import Problem, Refusal
 
     settings = settle(config, data, host, port, others).settings
-    from server.listener import listen
+    from server.access import admin_key, keystore, obstacles
+    from server.listener import address, is_local, listen
 
+    if problems := obstacles(settings):
+        stop(problems)
     listener = listen(settings.host, settings.port)
     if isinstance(listener, Problem):
         stop([listener])
-    address, number = listener.getsockname()[:2]
-    url = f"http://{f'[{address}]' if ':' in address else address}:{number}"
+    url = address(settings, *listener.getsockname()[:2])
     with closing(listener), upkeep.locked(settings, "serve", url):
+        from engine.clock import SystemClock
         from engine.tenants import check_name
         from server import app, telemetry
         from server.schema import wrong_documents
 
         if refusal := check_name(settings.tenant):
             stop(refusal.problems)
-        if problems := wrong_documents(settings.requests):
-            stop(problems)
+        if wrong := wrong_documents(settings.requests):
+            stop(wrong)
+        with closing(keystore(settings, SystemClock())) as store:
+            key = admin_key(settings.data, store)
+        if isinstance(key, Refusal):
+            stop(key.problems)
+        keyed = not (is_local(settings.host) and settings.auth.local)
         telemetry.configure(settings.log_format, settings.log_level, sys.stderr)
 
         def started(going: app.Going) -> None:
             typer.echo(
                 f"MemQL {__version__} serves {url}/graphql\n"
                 f"data in {tilde(settings.data)}\n"
-                f"try it:\n  {app.example(f'{url}/graphql')}\n"
+                + (f"requests need a key; the administrator's is in {tilde(key)}\n" if keyed else "")
+                + f"try it:\n  {app.example(f'{url}/graphql', tilde(key) if keyed else '')}\n"
                 "Ctrl-C stops it."
             )
             sys.stdout.flush()
@@ -147,7 +160,8 @@ def settings(
         return
     for row in rows:
         name, origin = typer.style(row["name"], bold=True), typer.style(row["origin"], dim=True)
-        typer.echo(f"{name} = {row['value']}  {origin}\n    {typer.style(row['reason'], dim=True)}")
+        value = "" if row["value"] is None else row["value"]
+        typer.echo(f"{name} = {value}  {origin}\n    {typer.style(row['reason'], dim=True)}")
 
 
 @app.command()
@@ -167,6 +181,7 @@ app.add_typer(shell.app)
 app.add_typer(showing.app)
 app.add_typer(codegen.app)
 app.add_typer(catalogs.app)
+app.add_typer(keys.app)
 app.add_typer(upkeep.app)
 app.add_typer(embedder.app)
 

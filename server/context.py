@@ -16,7 +16,8 @@ from engine.reader import Reader
 from engine.records import Receipt
 from engine.tenant import Store, Tenant
 from engine.tenants import Tenants
-from memql.errors import Reason, Refusal
+from memql.errors import Reason, Refusal, unavailable
+from server.access.keystore import KeyStore
 from server.answers import Answer
 from server.identity import Identity
 from server.rankings import Rankings
@@ -50,10 +51,12 @@ class When:
 
 
 class Desk:
-    """The tenants as requests use them, and what became of those that would not open."""
+    """The tenants as requests use them, what became of those that would not open, and the keys to them (None: who asks
+    is told otherwise)."""
 
-    def __init__(self, tenants: Tenants) -> None:
+    def __init__(self, tenants: Tenants, keys: KeyStore | None = None) -> None:
         self.tenants = tenants
+        self.keys = keys
         self.damaged: dict[str, Refusal] = {}
 
     async def take(self, name: str, *, create: bool) -> Tenant | Refusal:
@@ -80,7 +83,7 @@ class Context:
         self.by = identity.by
         self.rankings = rankings
         self._desk = desk
-        self._name = tenant
+        self.tenant = tenant
         self.limits = limits
         self._tenant: Tenant | None = None
         self._taking = asyncio.Lock()
@@ -117,6 +120,12 @@ class Context:
         tenant = await self._take(create=create)
         return tenant if isinstance(tenant, Refusal) else await self._whole(asyncio.to_thread(work, tenant))
 
+    async def administer(self, work: Callable[[KeyStore], T | Refusal]) -> T | Refusal:
+        """What `work` finds or does with the keys; it blocks a thread of its own."""
+        if self._desk.keys is None:
+            return unavailable("NO_KEYS", "no keys are given out here", "ask whoever runs this server for access")
+        return await self._whole(asyncio.to_thread(work, self._desk.keys))
+
     def answer(self, reader: Reader) -> Answer:
         """An answer to this request, to be gathered from that reader."""
         return Answer(reader, self.limits)
@@ -144,7 +153,7 @@ class Context:
             return self._tenant
 
     async def _taken(self, create: bool) -> Tenant | Refusal:
-        taken = await self._desk.take(self._name, create=create)
+        taken = await self._desk.take(self.tenant, create=create)
         if isinstance(taken, Tenant):
             self._tenant = taken
         return taken

@@ -35,7 +35,9 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from memql.errors import Problem, Reason, Refusal
 from server.cost import Tariff, tariff
+from server.identity import Scope
 from server.limits import beyond, over
+from server.requirements import needs_of
 from server.settings import RequestLimits
 
 RULES = (*specified_rules, MaxIntrospectionDepthRule, MaybeNullValidationRule, OneOfInputValidationRule)
@@ -59,6 +61,7 @@ class Prepared:
     trusted: bool = False
     operations: Mapping[str | None, OperationDefinitionNode] = field(default_factory=dict)
     tariffs: dict[str | None, Tariff | None] = field(default_factory=dict)
+    needs: dict[str | None, Mapping[Scope, FieldNode]] = field(default_factory=dict)
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
         """The one of that name; without a name the only one."""
@@ -153,6 +156,7 @@ class Documents:
         if not errors:
             prepared.introspects = _introspects(document)
             prepared.tariffs = {name: tariff(self._schema, document, node) for name, node in operations.items()}
+            prepared.needs = {name: needs_of(document, node) for name, node in operations.items()}
         return prepared
 
 

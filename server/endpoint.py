@@ -23,7 +23,7 @@ from memql.errors import Problem, Reason, Refusal
 from server.admission import is_rated
 from server.context import Context, Desk
 from server.documents import ID
-from server.identity import Identify, Identity
+from server.identity import FORBIDDEN, UNAUTHENTICATED, Identify, Identity, TooOften
 from server.rankings import Rankings
 from server.rates import SECONDS
 from server.responses import error_response
@@ -150,11 +150,12 @@ class Endpoint(GraphQL[Context, None]):
             if result.data is None and not any(error.path for error in result.errors):
                 del body["data"]
                 response = request.state.sub_response
+                codes = {error["extensions"]["code"] for error in body["errors"]}
                 if wait := max((error["extensions"].get("retryAfterMs", 0) for error in body["errors"]), default=0):
                     response.status_code = 429
                     response.headers["retry-after"] = str(-(-wait // 1_000))
                 elif response.headers.get("content-type"):
-                    response.status_code = 400
+                    response.status_code = 403 if FORBIDDEN in codes else 400
         if result.extensions:
             body["extensions"] = result.extensions
         return body  # type: ignore[return-value]
@@ -216,14 +217,19 @@ def _fresh(request: Request, response: Response) -> Response:
     return response
 
 
+_STATUS = {Reason.LIMIT: 429, Reason.UNAVAILABLE: 503}
+
+
 def _unidentified(refusal: Refusal, request_id: str) -> Response:
-    """Nobody is known by that, or by nothing; or whoever it is has no business here."""
-    status = 403 if refusal.reason is Reason.FORBIDDEN else 401
+    """Nobody is known by that, or by nothing; or whoever it is has no business here, or not now."""
     problem = refusal.problems[0]
+    status = 401 if problem.code == UNAUTHENTICATED else _STATUS.get(refusal.reason, 403)
     message = f"{problem.message}: {problem.hint}" if problem.hint else problem.message
     response = error_response(status, problem.code, message, request_id)
     if status == 401:
         response.headers["www-authenticate"] = "Bearer"
+    if isinstance(refusal, TooOften):
+        response.headers["retry-after"] = str(refusal.seconds)
     return response
 
 

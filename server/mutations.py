@@ -43,6 +43,7 @@ from server.batches import WRITE_MANY
 from server.context import Context, When
 from server.cost import Cost
 from server.inputs import input_of, plain
+from server.principals import CHANGES
 from server.receipts import Receipt
 from server.refusals import ERRORS, Error, refused
 from server.selection import Want, inside, wanted
@@ -202,6 +203,11 @@ async def _shown(info: Told, payload: type[Receipt], subject: Subject, receipt: 
 
 Mutation = create_type(
     "Mutation",
-    [*(_mutation(command, description, subject) for command, description, subject in MUTATIONS), WRITE_MANY, CURATE],
+    [
+        *(_mutation(command, description, subject) for command, description, subject in MUTATIONS),
+        WRITE_MANY,
+        CURATE,
+        *CHANGES,
+    ],
     description="What may be done to a tenant. Each mutation is durable when it answers, and all of it or nothing.",
 )

@@ -9,7 +9,7 @@ from strawberry import Info
 
 from engine import identities
 from memql.errors import not_found
-from server import assist
+from server import assist, principals
 from server.answers import Answer
 from server.arguments import As, AtLeast, Consolidated, Id, Valid, paging_of, when
 from server.audits import AuditConnection, audit
@@ -244,3 +244,5 @@ class Query:
         directives=[Cost(weight=10, multipliers=["first", "last"], assumed=20)],
     )
     position: Position = strawberry.field(resolver=_position, description="The position that the tenant has reached.")
+    me: principals.Me = principals.ME
+    keys: list[principals.ApiKey] = principals.KEYS

@@ -28,6 +28,7 @@ from server.documents import Documents, trusted_in
 from server.mutations import Mutation
 from server.queries import Query
 from server.rates import Rates
+from server.requirements import declare
 from server.responses import OUR_MISTAKE
 from server.settings import RequestLimits
 from server.types import ITEMS, SCALARS, CustomItem
@@ -49,6 +50,8 @@ class Schema(strawberry.Schema):
 def make_schema(limits: RequestLimits) -> Schema:
     """The schema whose operations are held to these limits. Trusted documents are read; who wants to be told what is
     wrong with them asks `wrong_documents` before."""
+    for root in (Query, Mutation):
+        declare(root)
     schema = Schema(
         Query,
         Mutation,
@@ -80,31 +83,35 @@ def wrong_documents(limits: RequestLimits) -> Sequence[Problem]:
 def printed() -> str:
     """The schema in GraphQL's own language, sorted. A default of null says nothing, and is left out."""
     schema = build_schema(make_schema(RequestLimits()).as_str())
-    lines = print_schema(lexicographic_sort_schema(schema)).replace(" = null", "").splitlines()
-    return "\n".join(_costed(lines, schema)) + "\n"
+    lines = print_schema(lexicographic_sort_schema(schema)).replace(" = null", "").split("\n")
+    return "\n".join(_applied(lines, schema)) + "\n"
 
 
-def _costed(lines: Iterable[str], schema: GraphQLSchema) -> Iterator[str]:
-    """With what each field costs, which graphql-core does not print: it knows directives of documents alone."""
-    costs: Mapping[str, str] = {}
-    name = ""
+def _applied(lines: Iterable[str], schema: GraphQLSchema) -> Iterator[str]:
+    """graphql-core prints which directives there are, and not where they stand: on fields they are written here."""
+    directives: Mapping[str, str] = {}
+    name, described = "", False
     for line in lines:
-        if opened := _OPENED.match(line):
+        if line.count('"""') == 1:
+            described = not described
+        elif not described and (opened := _OPENED.match(line)):
             of = schema.get_type(opened[1])
-            costs = dict(_costs(of)) if isinstance(of, GraphQLObjectType | GraphQLInterfaceType) else {}
-        if begun := _FIELD.match(line):
+            directives = dict(_directives(of)) if isinstance(of, GraphQLObjectType | GraphQLInterfaceType) else {}
+        elif not described and (begun := _FIELD.match(line)):
             name = begun[1]
         # A field ends with its type: on its own line, or on the one that closes its arguments.
-        ends = _FIELD_END.match(line)
-        yield f"{line} {costs[name]}" if ends and name in costs else line
+        ends = not described and _FIELD_END.match(line)
+        yield line + directives.get(name, "") if ends else line
 
 
-def _costs(of: GraphQLObjectType | GraphQLInterfaceType) -> Iterator[tuple[str, str]]:
+def _directives(of: GraphQLObjectType | GraphQLInterfaceType) -> Iterator[tuple[str, str]]:
     for name, field in of.fields.items():
+        printed = []
         for directive in field.ast_node.directives or () if field.ast_node else ():
-            if directive.name.value == "cost":
+            if directive.name.value != "deprecated":
                 said = tuple(each for each in directive.arguments if not isinstance(each.value, NullValueNode))
-                yield name, print_ast(ConstDirectiveNode(name=directive.name, arguments=said))
+                printed.append(f" {print_ast(ConstDirectiveNode(name=directive.name, arguments=said))}")
+        yield name, "".join(printed)
 
 
 _OPENED = re.compile(r"(?:type|interface|input|enum) (\w+)")

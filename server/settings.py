@@ -31,10 +31,11 @@ from pydantic_settings import (
 
 from engine.limits import Limits
 from memql.errors import Problem, Reason, Refusal, nearest
+from server.authentication import Auth, Tls
 
 FILE = "memql.toml"
-ELSEWHERE = frozenset({"MEMQL_CONFIG", "MEMQL_PYTHON", "MEMQL_EMBEDDING_KEY"})
-"""Variables that are no settings: which file to read, which Python `./run` sets up with, an API's key."""
+ELSEWHERE = frozenset({"MEMQL_CONFIG", "MEMQL_PYTHON", "MEMQL_EMBEDDING_KEY", "MEMQL_KEY"})
+"""Variables that are no settings: which file to read, which Python `./run` sets up with, an API's key, our own key."""
 
 
 class RequestLimits(BaseModel):
@@ -155,9 +156,16 @@ class Settings(BaseSettings):
     data: Path = Field(default_factory=lambda: user_data_path("memql", appauthor=False))
     """Directory of all tenants; the default is where this system keeps a user's application data."""
     host: str = Field("127.0.0.1", min_length=1)
-    """Address to listen on. As long as nobody has to log in, it must be one that only this machine can reach."""
+    """Address to listen on. One that other machines can reach needs `hosts`, and TLS or `auth.plain_http`; then every
+    request needs a key."""
     port: int = Field(8484, ge=0, le=65_535)
     """Port to listen on; 0 takes any that is free."""
+    hosts: str = ""
+    """Names by which it may be asked, beside this machine's own, separated by commas: a page of another site can make a
+    name of its own lead here, but not another name stand in the request."""
+    key_file: Path | None = None
+    """File with the key that commands show to a server. Absent: the variable MEMQL_KEY, or `admin.key` in the data
+    directory for the server that has it."""
     tenant: str = Field("default", min_length=1, max_length=63)
     """Tenant of callers that name none: one person's agents need never think of tenants."""
     graph_engine: Literal["kuzu", "ladybug"] = "kuzu"
@@ -169,6 +177,10 @@ class Settings(BaseSettings):
     """How log lines look; auto is console on a terminal and JSON everywhere else, where programs read them."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe line that is written."""
+    auth: Auth = Auth()
+    """Who is let in."""
+    tls: Tls = Tls()
+    """The certificate that the server shows."""
     embedding: Embedding = Field(default_factory=Embedding)
     """Where the embedder is, and the bounds on one that is elsewhere."""
     limits: Limits = Limits()
@@ -370,8 +382,12 @@ def _table(info: FieldInfo) -> type[BaseModel] | None:
 def _read(name: str, info: FieldInfo, written: object, place: str, *, typed: bool) -> object:
     """The value in the field's own type, or a `Problem`."""
     kind: Any = info.annotation
+    if kind == Path | None and written == "":
+        return None
     if NoneType in get_args(kind) and str(written).lower() == "none":
         return None
+    if kind == Path | None:
+        kind = Path
     rule = TypeAdapter[object](Annotated[kind, *info.metadata] if info.metadata else kind)
     try:
         # TOML has no paths: there too a path is text.
@@ -401,6 +417,7 @@ def _wanted(info: FieldInfo) -> str:
     if choices:
         return f"{', '.join(choices[:-1])} or {choices[-1]}"
     nouns: dict[object, str] = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
+    nouns[Path | None] = "a path, or nothing"
     bounds = []
     for rule in info.metadata:
         match rule:
