@@ -230,6 +230,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "mutations",
         "responses",
         "schema",
+        "released",
         "endpoint",
         "health",
         "listener",
