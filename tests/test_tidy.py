@@ -219,6 +219,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "search",
         "plans",
         "language",
+        "descriptions",
         "assist",
         "catalog",
         "queries",
