@@ -5,12 +5,13 @@ Stores, servers and settings are imported inside the commands that use them: `--
 
 import sys
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from server import __version__, asking, catalogs, codegen, embedder, importing, keys, shell, showing, upkeep
-from server.options import Config, Data, Host, Others, Port, settle, stop, tilde
+from server.options import Config, Data, Exit, Host, Others, Port, settle, stop, tilde
 from server.tables import Format, show
 
 app = typer.Typer(
@@ -165,14 +166,38 @@ def settings(
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Tell what would break for clients of the schema in this file, instead."),
+    ] = None,
+) -> None:
     """Print the GraphQL schema in its own language.
 
+    With --against, nothing is printed where clients of the released schema can
+    go on; else what they could not, with exit code 4. A field may go when it was
+    deprecated until a day that is over:
+    @deprecated(reason: "removed after 2027-01-31; use X").
+
     [bold]memql schema > schema.graphql[/bold]
+
+    [bold]memql schema --against released.graphql[/bold]
     """
     from server.schema import printed
 
-    typer.echo(printed(), nl=False)
+    if against is None:
+        typer.echo(printed(), nl=False)
+        return
+    from engine.clock import SystemClock
+    from memql.values import instant
+    from server.released import breaks
+
+    if not against.is_file():
+        stop([f"NOT_FOUND: there is no file {against}"])
+    broken = breaks(against.read_text("utf-8"), printed(), instant(SystemClock().now()).date())
+    for each in broken:
+        typer.echo(each)
+    raise typer.Exit(Exit.PARTLY if broken else Exit.OK)
 
 
 app.add_typer(importing.app)

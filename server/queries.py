@@ -9,7 +9,7 @@ from strawberry import Info
 
 from engine import identities
 from memql.errors import not_found
-from server import assist, principals
+from server import assist, descriptions, principals
 from server.answers import Answer
 from server.arguments import As, AtLeast, Consolidated, Id, Valid, paging_of, when
 from server.audits import AuditConnection, audit
@@ -39,6 +39,7 @@ from server.types import (
     Memory,
     Node,
     Position,
+    Stream,
     Task,
 )
 
@@ -53,6 +54,7 @@ OrderBy = Annotated[
         "recorded. `requests.orders` bounds how many."
     ),
 ]
+OneStream = Annotated[str, strawberry.argument(description="Its id, or your own name for it.")]
 StreamName = Annotated[
     str | None, strawberry.argument(description="Only events of this stream, by id or name; absent: of all.")
 ]
@@ -80,20 +82,29 @@ async def _nodes(
     )
 
 
-async def _event(
-    info: Told, id_: Id, as_of: As = None, valid_at: Valid = None,
-    at_least: AtLeast = None, consolidated: Consolidated = False,
-) -> Any:  # fmt: skip
-    found = await _node(info, id_, as_of, valid_at, at_least, consolidated)
-    return found if isinstance(found, Event) else None
+def _single(kind: type[Item]) -> Any:
+    async def single(
+        info: Told, id_: Id, as_of: As = None, valid_at: Valid = None,
+        at_least: AtLeast = None, consolidated: Consolidated = False,
+    ) -> Any:  # fmt: skip
+        found = await _node(info, id_, as_of, valid_at, at_least, consolidated)
+        return found if isinstance(found, kind) else None
+
+    return single
 
 
-async def _memory(
-    info: Told, id_: Id, as_of: As = None, valid_at: Valid = None,
+async def _stream(
+    info: Told, name: OneStream, as_of: As = None, valid_at: Valid = None,
     at_least: AtLeast = None, consolidated: Consolidated = False,
 ) -> Any:  # fmt: skip
-    found = await _node(info, id_, as_of, valid_at, at_least, consolidated)
-    return found if isinstance(found, Memory) else None
+    wants = wanted(info._raw_info)
+
+    def ask(answer: Answer) -> Item | None:
+        root = identities.stream(answer.reader, name)
+        return answer.by_root([root], wants)[root] if root else None
+
+    at = when(as_of, valid_at, at_least, consolidated)
+    return await info.context.read(ask, at, needs=vectors_of(wants))
 
 
 async def _entity(
@@ -180,8 +191,14 @@ class Query:
         description="The items and relations of these ids, in their order; null where `node` is.",
         directives=[Cost(weight=1, multipliers=["ids"])],
     )
-    event: Event | None = strawberry.field(resolver=_event, description="The event of that id.")
-    memory: Memory | None = strawberry.field(resolver=_memory, description="The memory of that id.")
+    event: Event | None = strawberry.field(resolver=_single(Event), description="The event of that id.")
+    memory: Memory | None = strawberry.field(resolver=_single(Memory), description="The memory of that id.")
+    insight: Insight | None = strawberry.field(resolver=_single(Insight), description="The insight of that id.")
+    goal: Goal | None = strawberry.field(resolver=_single(Goal), description="The goal of that id.")
+    task: Task | None = strawberry.field(resolver=_single(Task), description="The task of that id.")
+    stream: Stream | None = strawberry.field(
+        resolver=_stream, description="The stream of that id or name, also one that was retired."
+    )
     entity: Entity | None = strawberry.field(
         resolver=_entity,
         description="The entity of that name. Where several have it: one that is called so before one that is also "
@@ -228,7 +245,20 @@ class Query:
         description="What could be written at a place of a query, the likeliest first.",
         directives=[Cost(weight=5)],
     )
-    memql_describe: assist.MemqlDescription | None = strawberry.field(
+    memql_describe: Any = strawberry.field(
+        resolver=descriptions.describe,
+        graphql_type=descriptions.DESCRIBED,
+        description="What a query asks for and gives: parameters, columns, how many rows. It is not run.",
+        directives=[Cost(weight=5)],
+    )
+    memql_explain: Any = strawberry.field(
+        resolver=descriptions.explain,
+        graphql_type=descriptions.EXPLAINED,
+        description="How a query would be answered now, without running it. With EXPLAIN or PROFILE before it, `memql` "
+        "tells more.",
+        directives=[Cost(weight=10)],
+    )
+    memql_word: assist.MemqlWord | None = strawberry.field(
         resolver=assist.describe,
         description="What the word at a place of a query is; null: nobody knows.",
         directives=[Cost(weight=5)],

@@ -31,6 +31,7 @@ REQUIRED: Mapping[str, Mapping[str, Scope]] = {
         (
             "node", "nodes", "event", "memory", "entity", "items", "events", "memories", "insights", "goals", "tasks",
             "entities", "search", "memql", "memqlCheck", "memqlComplete", "memqlDescribe", "catalog", "position", "me",
+            "insight", "goal", "task", "stream", "memqlExplain", "memqlWord",
         ),
         _READ,
     )
