@@ -169,11 +169,12 @@ def _once(errors: Iterable[GraphQLError]) -> list[GraphQLError]:
 
 def _endless_numbers(document: DocumentNode) -> Iterator[GraphQLError]:
     """Numbers that nothing here could hold; Python itself fails on those of some thousand digits."""
-    token = document.loc.start_token if document.loc else None
-    while token:
+    at = document.loc
+    token = at.start_token if at else None
+    while at and token:
         if token.kind in (TokenKind.INT, TokenKind.FLOAT) and len(token.value or "") > DIGITS:
             message = f"a number can't have more than {DIGITS} digits"
-            yield GraphQLError(message, source=document.loc and document.loc.source, positions=[token.start])
+            yield GraphQLError(message, source=at.source, positions=[token.start])
         token = token.next
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import graphql
 import httpx
@@ -56,7 +57,7 @@ if IDS:
 
 
 @schemathesis.check
-def in_our_words(ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case) -> None:
+def in_our_words(ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case[Any]) -> None:
     """No failure of ours, and nothing of how the server is made."""
     shown = response.content.decode()
     assert response.status_code < 500, shown
