@@ -62,8 +62,8 @@ class Admission(SchemaExtension):
                     context.result.errors[n] = _without_suggestion(error)
 
     def get_results(self) -> dict[str, Any]:
-        """The cost stands in each answer, so that nobody has to guess it; not in each event of a subscription."""
-        if self._cost is None or self.execution_context.operation_type is OperationType.SUBSCRIPTION:
+        """The cost stands in the answer to who asks for it: `"extensions": {"cost": true}`, beside the query."""
+        if self._cost is None or not (self.execution_context.operation_extensions or {}).get("cost"):
             return {}
         return {"cost": {"requested": self._cost, "limit": self._limits.cost}}
 

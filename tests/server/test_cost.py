@@ -153,11 +153,13 @@ def test_what_is_kept_has_a_bound(schema: Schema) -> None:
 
 
 async def test_beyond_the_bound(serving: Callable[..., Any]) -> None:
-    """The error says the cost, the bound and where most of it is; each answer says what it cost."""
+    """The error says the cost, the bound and where most of it is; an answer says what it cost if it is asked to."""
     async with serving(requests={"cost": 1_000}) as caller:
         await caller.do("remember", text="x")
         query = "query ($n: Int!) { position memories(first: 2) { nodes { relations(first: $n) { nodes { id } } } } }"
-        answer = (await caller.post(query, None, n=5)).json()
+        assert "extensions" not in (await caller.post(query, None, n=5)).json()
+        body = {"query": query, "variables": {"n": 5}, "extensions": {"cost": True}}
+        answer = (await caller.http.post("/graphql", json=body)).json()
         assert answer["extensions"] == {"cost": {"requested": 2 + 2 * (1 + 2 + 5), "limit": 1_000}}
         refused = (await caller.post(query, None, n=900)).json()
         (error,) = refused["errors"]
