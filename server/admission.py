@@ -28,7 +28,7 @@ CHARACTERS = 10
 _SUGGESTION = re.compile(r" Did you mean (?:the enum value )?(?:'\w+'(?:, or | or |, )?)+\?")
 
 
-class Admission(SchemaExtension):
+class Bounds(SchemaExtension):
     def __init__(self, documents: Documents, limits: RequestLimits, rates: Rates) -> None:
         self._documents = documents
         self._limits = limits

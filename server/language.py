@@ -53,8 +53,9 @@ class MemqlResult:
         "The rows. A node is a map of its id, its kind and what it says, a relation also of its ends; times are ISO "
         "8601 text."
     )
-    nodes: list[Node] = said(
-        "The items in the rows, each once, in the order in which they come.", Cost(weight=2, assumed=50)
+    nodes: list[Node] = strawberry.field(
+        description="The items in the rows, each once, in the order in which they come.",
+        directives=[Cost(weight=2, assumed=50)],
     )
     position: Position = said("The position that was read.")
     notices: list[str] = said("What did not go as one might expect, and warnings of the compiler.")

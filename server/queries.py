@@ -156,7 +156,6 @@ async def _position(info: Told, at_least: AtLeast = None, consolidated: Consolid
 
 
 _ORDER = "in the order in which they were recorded."
-_PAGE = Cost(weight=2, multipliers=["first"])
 
 
 @strawberry.type(description="What may be asked of a tenant. Every field is one read, at one position.")
@@ -177,25 +176,13 @@ class Query:
         "called so, then the one recorded first.",
         directives=[Cost(weight=2)],
     )
-    items: Connection[Item] = strawberry.field(
-        resolver=_items, description=f"Items of any kind, {_ORDER}", directives=[_PAGE]
-    )
-    events: Connection[Event] = strawberry.field(resolver=_events, description=f"Events, {_ORDER}", directives=[_PAGE])
-    memories: Connection[Memory] = strawberry.field(
-        resolver=_page_of("Memory"), description=f"Memories, {_ORDER}", directives=[_PAGE]
-    )
-    insights: Connection[Insight] = strawberry.field(
-        resolver=_page_of("Insight"), description=f"Insights, {_ORDER}", directives=[_PAGE]
-    )
-    goals: Connection[Goal] = strawberry.field(
-        resolver=_page_of("Goal"), description=f"Goals, {_ORDER}", directives=[_PAGE]
-    )
-    tasks: Connection[Task] = strawberry.field(
-        resolver=_page_of("Task"), description=f"Tasks, {_ORDER}", directives=[_PAGE]
-    )
-    entities: Connection[Entity] = strawberry.field(
-        resolver=_page_of("Entity"), description=f"Entities, {_ORDER}", directives=[_PAGE]
-    )
+    items: Connection[Item] = strawberry.field(resolver=_items, description=f"Items of any kind, {_ORDER}")
+    events: Connection[Event] = strawberry.field(resolver=_events, description=f"Events, {_ORDER}")
+    memories: Connection[Memory] = strawberry.field(resolver=_page_of("Memory"), description=f"Memories, {_ORDER}")
+    insights: Connection[Insight] = strawberry.field(resolver=_page_of("Insight"), description=f"Insights, {_ORDER}")
+    goals: Connection[Goal] = strawberry.field(resolver=_page_of("Goal"), description=f"Goals, {_ORDER}")
+    tasks: Connection[Task] = strawberry.field(resolver=_page_of("Task"), description=f"Tasks, {_ORDER}")
+    entities: Connection[Entity] = strawberry.field(resolver=_page_of("Entity"), description=f"Entities, {_ORDER}")
     search: SearchConnection = strawberry.field(
         resolver=find,
         description="What fits a text best, by words and by meaning, with the events that it comes from.",

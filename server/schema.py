@@ -7,8 +7,10 @@ from typing import Any
 import strawberry
 import structlog
 from graphql import (
+    ConstArgumentNode,
     ConstDirectiveNode,
     GraphQLError,
+    GraphQLField,
     GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLSchema,
@@ -23,7 +25,8 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import ExecutionContext as Execution
 
 from memql.errors import Problem, Refusal
-from server.admission import Admission
+from server.admission import Bounds
+from server.cost import declare
 from server.documents import Documents, trusted_in
 from server.mutations import Mutation
 from server.queries import Query
@@ -54,8 +57,9 @@ def make_schema(limits: RequestLimits) -> Schema:
         Mutation,
         types=[*ITEMS.values(), CustomItem],
         config=StrawberryConfig(scalar_map=SCALARS),
-        extensions=[lambda: Admission(documents, limits, rates)],
+        extensions=[lambda: Bounds(documents, limits, rates)],
     )
+    declare(schema._schema)
     # Made anew for each operation, the extension stands on what is made once.
     documents, rates = Documents(schema._schema, limits), Rates(limits.cost_per_minute)
     schema.documents, schema.rates = documents, rates
@@ -81,30 +85,35 @@ def printed() -> str:
     """The schema in GraphQL's own language, sorted. A default of null says nothing, and is left out."""
     schema = build_schema(make_schema(RequestLimits()).as_str())
     lines = print_schema(lexicographic_sort_schema(schema)).replace(" = null", "").splitlines()
-    return "\n".join(_costed(lines, schema)) + "\n"
+    return "\n".join(_applied(lines, schema)) + "\n"
 
 
-def _costed(lines: Iterable[str], schema: GraphQLSchema) -> Iterator[str]:
-    """With what each field costs, which graphql-core does not print: it knows directives of documents alone."""
-    costs: Mapping[str, str] = {}
+def _applied(lines: Iterable[str], schema: GraphQLSchema) -> Iterator[str]:
+    """With the directives that fields have, which graphql-core does not print: it knows those of documents alone."""
+    fields: Mapping[str, GraphQLField] = {}
     name = ""
     for line in lines:
         if opened := _OPENED.match(line):
             of = schema.get_type(opened[1])
-            costs = dict(_costs(of)) if isinstance(of, GraphQLObjectType | GraphQLInterfaceType) else {}
+            fields = of.fields if isinstance(of, GraphQLObjectType | GraphQLInterfaceType) else {}
         if begun := _FIELD.match(line):
             name = begun[1]
         # A field ends with its type: on its own line, or on the one that closes its arguments.
-        ends = _FIELD_END.match(line)
-        yield f"{line} {costs[name]}" if ends and name in costs else line
+        yield line + _directives(fields[name]) if _FIELD_END.match(line) and name in fields else line
 
 
-def _costs(of: GraphQLObjectType | GraphQLInterfaceType) -> Iterator[tuple[str, str]]:
-    for name, field in of.fields.items():
-        for directive in field.ast_node.directives or () if field.ast_node else ():
-            if directive.name.value == "cost":
-                said = tuple(each for each in directive.arguments if not isinstance(each.value, NullValueNode))
-                yield name, print_ast(ConstDirectiveNode(name=directive.name, arguments=said))
+def _directives(field: GraphQLField) -> str:
+    """Those that say something; a deprecation is printed already, and an argument of null says nothing."""
+    node = field.ast_node
+    return "".join(
+        f" {print_ast(ConstDirectiveNode(name=each.name, arguments=_said(each)))}"
+        for each in (node.directives or () if node else ())
+        if each.name.value != "deprecated"
+    )
+
+
+def _said(directive: ConstDirectiveNode) -> tuple[ConstArgumentNode, ...]:
+    return tuple(each for each in directive.arguments or () if not isinstance(each.value, NullValueNode))
 
 
 _OPENED = re.compile(r"(?:type|interface|input|enum) (\w+)")

@@ -85,13 +85,10 @@ class Status(Enum):
     ABANDONED = _value("abandoned", "Given up.")
 
 
-def said(description: str, *costs: Cost) -> Any:
+def said(description: str) -> Any:
     """A field that is simply there."""
-    return strawberry.field(description=description, directives=costs)
+    return strawberry.field(description=description)
 
-
-COUNTED = Cost(weight=0)
-"""Of what the field above has counted already, as a page does its rows."""
 
 # Arguments that many fields have
 
@@ -147,9 +144,7 @@ class Item(Node):
         directives=[Cost(weight=2, assumed=5)],
     )
     relations: "RelationConnection" = strawberry.field(
-        resolver=_gathered_page,
-        description="Its relations, in the order in which they were recorded.",
-        directives=[Cost(weight=2, multipliers=["first"])],
+        resolver=_gathered_page, description="Its relations, in the order in which they were recorded."
     )
     sources: list["Event"] = strawberry.field(
         resolver=gathered,
@@ -175,8 +170,9 @@ class Change:
 
 @strawberry.type(description="How a version of an item came to be.")
 class Provenance(Change):
-    derived_from: list[Item] = said(
-        "What the item was made from: the ends of its DERIVED_FROM relations.", Cost(weight=2, assumed=3)
+    derived_from: list[Item] = strawberry.field(
+        description="What the item was made from: the ends of its DERIVED_FROM relations.",
+        directives=[Cost(weight=2, assumed=3)],
     )
 
 
@@ -308,27 +304,27 @@ class PageInfo:
 @strawberry.type(description="One row of a page.")
 class Edge(Generic[T]):
     cursor: str = said("This row's cursor.")
-    node: T = said("The item.", COUNTED)
+    node: T = said("The item.")
 
 
 @strawberry.type(description="A page, in the order in which things were recorded.")
 class Connection(Generic[T]):
-    edges: list[Edge[T]] = said("The rows with their cursors.", COUNTED)
-    nodes: list[T] = said("The rows without them.", COUNTED)
-    page_info: PageInfo = said("Where the page ends.", COUNTED)
+    edges: list[Edge[T]] = said("The rows with their cursors.")
+    nodes: list[T] = said("The rows without them.")
+    page_info: PageInfo = said("Where the page ends.")
     position: Position = said("The position that was read; the pages behind this one are read at the same.")
 
 
 @strawberry.type(description="One relation of an item.")
 class RelationEdge:
     cursor: str = said("This row's cursor.")
-    node: Relation = said("The relation.", COUNTED)
+    node: Relation = said("The relation.")
     other: Item = said("The item at its other end.")
 
 
 @strawberry.type(description="A page of an item's relations.")
 class RelationConnection:
-    edges: list[RelationEdge] = said("The relations with their cursors and other ends.", COUNTED)
-    nodes: list[Relation] = said("The relations alone.", COUNTED)
-    page_info: PageInfo = said("Where the page ends.", COUNTED)
+    edges: list[RelationEdge] = said("The relations with their cursors and other ends.")
+    nodes: list[Relation] = said("The relations alone.")
+    page_info: PageInfo = said("Where the page ends.")
     total_count: int = said("How many there are on all pages.")
