@@ -54,9 +54,11 @@ def iso(us: int) -> str:
 
 
 def read_instant(text: str) -> int | Misfit:
-    """An ISO 8601 date or time as microseconds; without a zone it is UTC."""
+    """An ISO 8601 date or time as microseconds; without a zone it is UTC, and in UTC it is of the years 1 to 9999."""
     try:
-        return micros(datetime.fromisoformat(text))
+        read = micros(datetime.fromisoformat(text))
+        instant(read)
+        return read
     except (ValueError, OverflowError):
         return Misfit(f"`{text[:40]}` is no ISO 8601 time, such as 2026-03-14T09:26:53Z")
 

@@ -16,17 +16,20 @@ from strawberry.types.graphql import OperationType
 from engine.stopping import Stop
 from memql.errors import Problem, Reason, Refusal
 from server.context import Context
-from server.documents import Documents, Prepared
+from server.documents import Documents, Prepared, wrong
 from server.identity import LOCAL, Identity, Scope
 from server.limits import too_large
 from server.rates import Rates
 from server.requirements import lacking
 from server.settings import RequestLimits
 
+CHARACTERS = 10
+"""Characters of a document that is not known yet which cost as much as an object that is read."""
+
 _SUGGESTION = re.compile(r" Did you mean (?:the enum value )?(?:'\w+'(?:, or | or |, )?)+\?")
 
 
-class Admission(SchemaExtension):
+class Bounds(SchemaExtension):
     def __init__(self, documents: Documents, limits: RequestLimits, rates: Rates) -> None:
         self._documents = documents
         self._limits = limits
@@ -36,7 +39,8 @@ class Admission(SchemaExtension):
 
     def on_parse(self) -> Iterator[None]:
         context = self.execution_context
-        self._prepared = self._documents.get(context.query or "")
+        text = context.query or ""
+        self._prepared = self._documents.known(text) or self._read(text)
         context.graphql_document = self._prepared.document
         yield
 
@@ -63,10 +67,15 @@ class Admission(SchemaExtension):
                     context.result.errors[n] = _without_suggestion(error)
 
     def get_results(self) -> dict[str, Any]:
-        """The cost stands in each answer, so that nobody has to guess it; not in each event of a subscription."""
-        if self._cost is None or self.execution_context.operation_type is OperationType.SUBSCRIPTION:
+        """The cost stands in the answer to who asks for it: `"extensions": {"cost": true}`, beside the query."""
+        if self._cost is None or not (self.execution_context.operation_extensions or {}).get("cost"):
             return {}
         return {"cost": {"requested": self._cost, "limit": self._limits.cost}}
+
+    def _read(self, text: str) -> Prepared:
+        """To read a document is work by itself, whatever comes of it."""
+        refused = self._rated(self._identity, len(text) // CHARACTERS)
+        return wrong(*refused) if refused else self._documents.read(text)
 
     @property
     def _identity(self) -> Identity:
@@ -105,10 +114,13 @@ class Admission(SchemaExtension):
             )
             code = {"code": "COST_EXCEEDED", "cost": self._cost, "limit": limits.cost, "dearest": path}
             return [GraphQLError(message, extensions=code)]
+        # Each operation costs something, if only for its asking.
         return self._rated(identity, max(self._cost, 1))
 
     def _rated(self, identity: Identity, cost: int) -> list[GraphQLError]:
-        """Each operation costs something, if only for its asking."""
+        context = self.execution_context.context
+        if isinstance(context, Context) and not context.counted:
+            return []
         if not is_rated(identity, self._limits):
             return []
         wait = self._rates.spend(identity.key, cost)

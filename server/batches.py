@@ -27,7 +27,6 @@ from engine.records import Receipt as Written
 from engine.tenant import Tenant
 from memql.errors import Refusal, invalid
 from server.context import Context, When
-from server.cost import Cost
 from server.filtering import over_request
 from server.inputs import input_of
 from server.receipts import Receipt
@@ -171,7 +170,6 @@ WRITE_MANY = strawberry.field(
     resolver=_write_many,
     name="writeMany",
     description="Many writes at once: each by itself and told so row by row, or all of them in one record.",
-    directives=[Cost(weight=10, multipliers=["inputs"])],
     graphql_type=Annotated[
         Union[(WriteManyPayload, *ERRORS.values())],
         strawberry.union("WriteManyResult", description="What the rows came to, or why none of them was written."),

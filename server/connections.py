@@ -9,7 +9,7 @@ from strawberry import Private
 
 from server.cost import Cost
 from server.selection import Path, path_of
-from server.types import COUNTED, Item, Moment, PageInfo, Position, Told, gathered, said
+from server.types import Item, Moment, PageInfo, Position, Told, gathered, said
 
 T = TypeVar("T", bound=Item)
 
@@ -90,7 +90,7 @@ class ItemGroup(Figures):
 
 @strawberry.type(description="Items in groups, the largest group first.")
 class ItemGroups:
-    nodes: list[ItemGroup] = said("The groups.", COUNTED)
+    nodes: list[ItemGroup] = said("The groups.")
     total_count: int = said("How many groups there are, those that are not shown counted too.")
 
 
@@ -119,15 +119,15 @@ class Aggregate(Figures):
 @strawberry.type(description="One row of a page.")
 class Edge(Generic[T]):
     cursor: str = said("This row's cursor.")
-    node: T = said("The item.", COUNTED)
+    node: T = said("The item.")
 
 
 @strawberry.type(description="A page of items, in the order asked for.")
 class Connection(Generic[T]):
-    edges: list[Edge[T]] = said("The rows with their cursors.", COUNTED)
-    nodes: list[T] = said("The rows without them.", COUNTED)
-    page_info: PageInfo = said("Where the page ends.", COUNTED)
-    total_count: int = said("How many there are on all pages; counted where it is asked for.", Cost(weight=5))
+    edges: list[Edge[T]] = said("The rows with their cursors.")
+    nodes: list[T] = said("The rows without them.")
+    page_info: PageInfo = said("Where the page ends.")
+    total_count: int = said("How many there are on all pages; counted where it is asked for.")
     position: Position = said("The position that was read; the pages before and behind are read at the same.")
     beside: Private[Mapping[Path, Any]]
     aggregate: Aggregate = strawberry.field(

@@ -85,6 +85,8 @@ class Context:
         self._desk = desk
         self.tenant = tenant
         self.limits = limits
+        self.counted = True
+        """Whether what it costs is counted in the minute of who asks; not where it only carries on what was."""
         self._tenant: Tenant | None = None
         self._taking = asyncio.Lock()
         self._begun: list[asyncio.Future[Any]] = []

@@ -17,10 +17,12 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLField,
+    GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLSchema,
+    GraphQLUnionType,
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
@@ -41,6 +43,8 @@ from strawberry.schema_directive import Location
 
 LIST = 10
 """How long a list is taken to be of which nothing is said."""
+PAGE = 20
+"""How long a page is that is asked for without a length."""
 INTROSPECTION = 2_500
 """What asking for the schema costs: it has some ten thousand fields, whatever the tenant holds."""
 MOST = 2**53 - 1
@@ -253,6 +257,54 @@ class _Reading:
         return self.slots.setdefault(slot, len(self.slots))
 
 
+def declare(schema: GraphQLSchema) -> None:
+    """Says of pages and of writes what follows from their form: they count their rows, so that what holds these does
+    not. What says something of its own keeps it."""
+    for of in schema.type_map.values():
+        if not isinstance(of, GraphQLObjectType | GraphQLInterfaceType) or of.name.startswith("__"):
+            continue
+        for name, declared in of.fields.items():
+            cost = _of_a_write(declared) if of is schema.mutation_type else _of_a_page(of.name, name, declared)
+            ours = declared.extensions.get("strawberry-definition")
+            if cost and ours and cost_of(declared) is None:
+                ours.directives = [*ours.directives, cost]
+
+
+def _of_a_page(of: str, name: str, declared: GraphQLField) -> Cost | None:
+    counted = {"Connection": ("edges", "nodes", "pageInfo"), "Edge": ("node",)}
+    if any(of.endswith(holder) and name in names for holder, names in counted.items()):
+        return Cost(weight=0)
+    if of.endswith("Payload") and _is_list(declared.type) and not is_leaf_type(get_named_type(declared.type)):
+        return Cost(weight=0)
+    pages: list[str] = [each for each in ("first", "last") if each in declared.args]
+    return (
+        Cost(weight=2, multipliers=pages, assumed=PAGE)
+        if pages and not is_leaf_type(get_named_type(declared.type))
+        else None
+    )
+
+
+def _of_a_write(declared: GraphQLField) -> Cost:
+    """A write for each input, where it takes many; the events of one command are as many as it shows."""
+    answers = get_named_type(declared.type)
+    shown = {
+        name
+        for each in (answers.types if isinstance(answers, GraphQLUnionType) else ())
+        for name, found in each.fields.items()
+        if _is_list(found.type)
+    }
+    many = [name for name, argument in declared.args.items() if _is_list(argument.type)]
+    for name, argument in declared.args.items():
+        input_ = get_named_type(argument.type)
+        if isinstance(input_, GraphQLInputObjectType) and name not in many:
+            many += [f"{name}.{each}" for each, of in input_.fields.items() if each in shown and _is_list(of.type)]
+    return Cost(weight=10, multipliers=many or None)
+
+
+def _is_list(of: object) -> bool:
+    return is_list_type(of.of_type if is_non_null_type(of) else of)
+
+
 def cost_of(declared: GraphQLField) -> Cost | None:
     """What a field's `@cost` says."""
     ours = declared.extensions.get("strawberry-definition")
@@ -313,8 +365,4 @@ def _literal(node: ValueNode, path: Sequence[str]) -> int | Slot | None:
 
 def _unsaid(declared: GraphQLField) -> Cost:
     """What a field with fields in it costs of which nothing is said."""
-    pages: list[str] = [name for name in ("first", "last") if name in declared.args]
-    if pages:
-        return Cost(weight=2, multipliers=pages)
-    of = declared.type.of_type if is_non_null_type(declared.type) else declared.type
-    return Cost(weight=0, assumed=LIST) if is_list_type(of) else Cost(weight=1)
+    return Cost(weight=0, assumed=LIST) if _is_list(declared.type) else Cost(weight=1)

@@ -108,14 +108,24 @@ class Documents:
 
     def get(self, text: str) -> Prepared:
         """The document of that text, or the trusted one of that id."""
+        return self.known(text) or self.read(text)
+
+    def trusted(self, text: str) -> Prepared | None:
+        """The trusted document of that id, or of that text: a client may send either."""
+        return self._trusted.get(text if ID.match(text) else identified(text)) if self._trusted else None
+
+    def known(self, text: str) -> Prepared | None:
+        """What needs not be read any more."""
         if text.startswith("sha256:"):
             return self._trusted.get(text) or _UNKNOWN
         kept = self._kept.get(text)
-        if kept is not None:
-            self._kept.move_to_end(text)
-            return kept
-        # What a client sends as text may be trusted all the same.
-        prepared = (self._trusted and self._trusted.get(identified(text))) or self._prepared(text)
+        if kept is None:
+            return self.trusted(text)
+        self._kept.move_to_end(text)
+        return kept
+
+    def read(self, text: str) -> Prepared:
+        prepared = self._prepared(text)
         self._keep(text, prepared)
         return prepared
 
@@ -131,21 +141,21 @@ class Documents:
     def _prepared(self, text: str) -> Prepared:
         limits = self._limits
         if len(text) > limits.document_characters:
-            return _wrong(_beyond("document_characters", limits.document_characters))
+            return wrong(_beyond("document_characters", limits.document_characters))
         try:
             document = parse(text, max_lexical_tokens=limits.tokens)
         except GraphQLSyntaxError as error:
             if error.message.startswith("Syntax Error: Document contains more than"):
-                return _wrong(_beyond("tokens", limits.tokens))
-            return _wrong(error)
+                return wrong(_beyond("tokens", limits.tokens))
+            return wrong(error)
         except GraphQLError:
-            return _wrong(_beyond("depth", limits.depth))
+            return wrong(_beyond("depth", limits.depth))
         if errors := [*_endless_numbers(document), *beyond(document, limits)]:
-            return _wrong(*errors)
+            return wrong(*errors)
         errors = _once(validate(self._schema, document, RULES))
         if len(errors) == 1 and isinstance(errors[0], ValidationAbortedError):
             # Fragments within fragments, deeper than graphql-core goes.
-            return _wrong(_beyond("depth", limits.depth))
+            return wrong(_beyond("depth", limits.depth))
         plain = _once(validate(self._schema, document, RULES, hide_suggestions=True)) if errors else []
         operations = {
             node.name.value if node.name else None: node
@@ -173,15 +183,17 @@ def _once(errors: Iterable[GraphQLError]) -> list[GraphQLError]:
 
 def _endless_numbers(document: DocumentNode) -> Iterator[GraphQLError]:
     """Numbers that nothing here could hold; Python itself fails on those of some thousand digits."""
-    token = document.loc.start_token if document.loc else None
-    while token:
+    at = document.loc
+    token = at.start_token if at else None
+    while at and token:
         if token.kind in (TokenKind.INT, TokenKind.FLOAT) and len(token.value or "") > DIGITS:
             message = f"a number can't have more than {DIGITS} digits"
-            yield GraphQLError(message, source=document.loc and document.loc.source, positions=[token.start])
+            yield GraphQLError(message, source=at.source, positions=[token.start])
         token = token.next
 
 
-def _wrong(*errors: GraphQLError) -> Prepared:
+def wrong(*errors: GraphQLError) -> Prepared:
+    """What is no document, and why."""
     return Prepared(NOTHING, errors, errors)
 
 
@@ -189,7 +201,7 @@ def _beyond(name: str, most: int) -> GraphQLError:
     return GraphQLError(over(name, most), extensions={"code": "LIMIT_EXCEEDED"})
 
 
-_UNKNOWN = _wrong(
+_UNKNOWN = wrong(
     GraphQLError("no trusted document has this id; send its text", extensions={"code": "DOCUMENT_UNKNOWN"})
 )
 

@@ -120,8 +120,8 @@ class Endpoint(GraphQL[Context, None]):
         for name in ("variables", "extensions"):
             if asked.get(name):
                 asked[name] = self.decode_json(asked[name])
-        document = self.schema.documents.get(asked.get("query") or "")
-        if not document.trusted or not document.reads:
+        document = self.schema.documents.trusted(asked.get("query") or "")
+        if document is None or not document.reads:
             raise Unfit(
                 405, "GET_NOT_ALLOWED", "by GET only trusted documents that read are asked; send others by POST"
             )

@@ -58,8 +58,9 @@ class MemqlResult:
         "8601 text."
     )
     truncated: bool = said("Whether there are more rows than `first` asked for.")
-    nodes: list[Node] = said(
-        "The items in the rows, each once, in the order in which they come.", Cost(weight=2, assumed=50)
+    nodes: list[Node] = strawberry.field(
+        description="The items in the rows, each once, in the order in which they come.",
+        directives=[Cost(weight=2, assumed=50)],
     )
     position: Position = said("The position that was read.")
     notices: list[str] = said("What did not go as one might expect, and warnings of the compiler.")

@@ -41,28 +41,13 @@ from memql.errors import Refusal
 from server.answers import Answer
 from server.batches import WRITE_MANY
 from server.context import Context, When
-from server.cost import Cost
 from server.inputs import input_of, plain
 from server.principals import CHANGES
 from server.receipts import Receipt
 from server.refusals import ERRORS, Error, refused
 from server.selection import Want, inside, wanted
 from server.statements import CURATE
-from server.types import (
-    COUNTED,
-    Entity,
-    Event,
-    Goal,
-    Insight,
-    Item,
-    Memory,
-    Moment,
-    Position,
-    Relation,
-    Stream,
-    Task,
-    said,
-)
+from server.types import Entity, Event, Goal, Insight, Item, Memory, Moment, Position, Relation, Stream, Task, said
 from server.writing import Row, needs_steps, write_together
 
 Told: TypeAlias = Info[Context, Any]
@@ -144,7 +129,7 @@ def _payload(name: str, subject: Subject | None) -> type[Receipt]:
     members: dict[str, Any] = {"__annotations__": {}}
     if subject:
         members["__annotations__"][subject.field] = subject.type
-        members[subject.field] = said(subject.description, *([COUNTED] if subject.show is _items else []))
+        members[subject.field] = said(subject.description)
     return strawberry.type(type(f"{name}Payload", (Receipt,), members), description="What was written, and where.")
 
 
@@ -173,9 +158,6 @@ def _mutation(command: type[Command], description: str, subject: Subject | None)
         resolver=resolve,
         name=resolve.__name__,
         description=description,
-        directives=[
-            Cost(weight=10, multipliers=[f"input.{subject.field}"] if subject and subject.show is _items else None)
-        ],
         graphql_type=Annotated[Union[(payload, *ERRORS.values())], answer],
     )
 

@@ -178,7 +178,6 @@ async def _position(info: Told, at_least: AtLeast = None, consolidated: Consolid
 
 
 _ORDER = "those that were recorded first before others."
-_PAGE = Cost(weight=2, multipliers=["first", "last"], assumed=20)
 
 
 @strawberry.type(description="What may be asked of a tenant. Every field is one read, at one position.")
@@ -205,25 +204,13 @@ class Query:
         "called so, then the one recorded first.",
         directives=[Cost(weight=2)],
     )
-    items: ItemConnection = strawberry.field(
-        resolver=_items, description=f"Items of any kind, {_ORDER}", directives=[_PAGE]
-    )
-    events: Connection[Event] = strawberry.field(resolver=_events, description=f"Events, {_ORDER}", directives=[_PAGE])
-    memories: Connection[Memory] = strawberry.field(
-        resolver=_page_of("Memory"), description=f"Memories, {_ORDER}", directives=[_PAGE]
-    )
-    insights: Connection[Insight] = strawberry.field(
-        resolver=_page_of("Insight"), description=f"Insights, {_ORDER}", directives=[_PAGE]
-    )
-    goals: Connection[Goal] = strawberry.field(
-        resolver=_page_of("Goal"), description=f"Goals, {_ORDER}", directives=[_PAGE]
-    )
-    tasks: Connection[Task] = strawberry.field(
-        resolver=_page_of("Task"), description=f"Tasks, {_ORDER}", directives=[_PAGE]
-    )
-    entities: Connection[Entity] = strawberry.field(
-        resolver=_page_of("Entity"), description=f"Entities, {_ORDER}", directives=[_PAGE]
-    )
+    items: ItemConnection = strawberry.field(resolver=_items, description=f"Items of any kind, {_ORDER}")
+    events: Connection[Event] = strawberry.field(resolver=_events, description=f"Events, {_ORDER}")
+    memories: Connection[Memory] = strawberry.field(resolver=_page_of("Memory"), description=f"Memories, {_ORDER}")
+    insights: Connection[Insight] = strawberry.field(resolver=_page_of("Insight"), description=f"Insights, {_ORDER}")
+    goals: Connection[Goal] = strawberry.field(resolver=_page_of("Goal"), description=f"Goals, {_ORDER}")
+    tasks: Connection[Task] = strawberry.field(resolver=_page_of("Task"), description=f"Tasks, {_ORDER}")
+    entities: Connection[Entity] = strawberry.field(resolver=_page_of("Entity"), description=f"Entities, {_ORDER}")
     search: SearchConnection = strawberry.field(
         resolver=find,
         description="What fits a text best, by words and by meaning, with the events that it comes from.",
@@ -271,7 +258,6 @@ class Query:
     audit: AuditConnection = strawberry.field(
         resolver=audit,
         description="What was done, by whom and why, the latest first: the records that touched something you may see.",
-        directives=[Cost(weight=10, multipliers=["first", "last"], assumed=20)],
     )
     position: Position = strawberry.field(resolver=_position, description="The position that the tenant has reached.")
     me: principals.Me = principals.ME

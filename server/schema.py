@@ -7,8 +7,10 @@ from typing import Any
 import strawberry
 import structlog
 from graphql import (
+    ConstArgumentNode,
     ConstDirectiveNode,
     GraphQLError,
+    GraphQLField,
     GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLSchema,
@@ -23,12 +25,12 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import ExecutionContext as Execution
 
 from memql.errors import Problem, Refusal
-from server.admission import Admission
+from server import cost, requirements
+from server.admission import Bounds
 from server.documents import Documents, trusted_in
 from server.mutations import Mutation
 from server.queries import Query
 from server.rates import Rates
-from server.requirements import declare
 from server.responses import OUR_MISTAKE
 from server.settings import RequestLimits
 from server.types import ITEMS, SCALARS, CustomItem
@@ -51,14 +53,15 @@ def make_schema(limits: RequestLimits) -> Schema:
     """The schema whose operations are held to these limits. Trusted documents are read; who wants to be told what is
     wrong with them asks `wrong_documents` before."""
     for root in (Query, Mutation):
-        declare(root)
+        requirements.declare(root)
     schema = Schema(
         Query,
         Mutation,
         types=[*ITEMS.values(), CustomItem],
         config=StrawberryConfig(scalar_map=SCALARS),
-        extensions=[lambda: Admission(documents, limits, rates)],
+        extensions=[lambda: Bounds(documents, limits, rates)],
     )
+    cost.declare(schema._schema)
     # Made anew for each operation, the extension stands on what is made once.
     documents, rates = Documents(schema._schema, limits), Rates(limits.cost_per_minute)
     schema.documents, schema.rates = documents, rates
@@ -88,30 +91,34 @@ def printed() -> str:
 
 
 def _applied(lines: Iterable[str], schema: GraphQLSchema) -> Iterator[str]:
-    """graphql-core prints which directives there are, and not where they stand: on fields they are written here."""
-    directives: Mapping[str, str] = {}
+    """With the directives that fields have, which graphql-core does not print: it knows those of documents alone."""
+    fields: Mapping[str, GraphQLField] = {}
     name, described = "", False
     for line in lines:
         if line.count('"""') == 1:
             described = not described
         elif not described and (opened := _OPENED.match(line)):
             of = schema.get_type(opened[1])
-            directives = dict(_directives(of)) if isinstance(of, GraphQLObjectType | GraphQLInterfaceType) else {}
+            fields = of.fields if isinstance(of, GraphQLObjectType | GraphQLInterfaceType) else {}
         elif not described and (begun := _FIELD.match(line)):
             name = begun[1]
         # A field ends with its type: on its own line, or on the one that closes its arguments.
-        ends = not described and _FIELD_END.match(line)
-        yield line + directives.get(name, "") if ends else line
+        ends = not described and _FIELD_END.match(line) and name in fields
+        yield line + _directives(fields[name]) if ends else line
 
 
-def _directives(of: GraphQLObjectType | GraphQLInterfaceType) -> Iterator[tuple[str, str]]:
-    for name, field in of.fields.items():
-        printed = []
-        for directive in field.ast_node.directives or () if field.ast_node else ():
-            if directive.name.value != "deprecated":
-                said = tuple(each for each in directive.arguments if not isinstance(each.value, NullValueNode))
-                printed.append(f" {print_ast(ConstDirectiveNode(name=directive.name, arguments=said))}")
-        yield name, "".join(printed)
+def _directives(field: GraphQLField) -> str:
+    """Those that say something; a deprecation is printed already, and an argument of null says nothing."""
+    node = field.ast_node
+    return "".join(
+        f" {print_ast(ConstDirectiveNode(name=each.name, arguments=_said(each)))}"
+        for each in (node.directives or () if node else ())
+        if each.name.value != "deprecated"
+    )
+
+
+def _said(directive: ConstDirectiveNode) -> tuple[ConstArgumentNode, ...]:
+    return tuple(each for each in directive.arguments or () if not isinstance(each.value, NullValueNode))
 
 
 _OPENED = re.compile(r"(?:type|interface|input|enum) (\w+)")

@@ -26,7 +26,7 @@ from server.cursors import Cursor
 from server.filters import WHERE, kept
 from server.pages import Paging, Taken, page_info
 from server.selection import Path, Want, inside, wanted
-from server.types import COUNTED, After, Event, Item, Moment, PageInfo, Position, gathered, said
+from server.types import After, Event, Item, Moment, PageInfo, Position, gathered, said
 
 Told: TypeAlias = Info[Context, Any]
 
@@ -135,7 +135,7 @@ def _explained(root: Any) -> Explanation:
 class SearchEdge:
     cursor: str = said("This row's cursor.")
     score: float = said("How well it fits; to be compared within one answer only.")
-    node: Item = said("The item, in the version that was found.", COUNTED)
+    node: Item = said("The item, in the version that was found.")
     beside: Private[Mapping[Path, Any]]
     place: Private[tuple[Ranking, int]]
     sources: list[Event] = strawberry.field(
@@ -148,9 +148,9 @@ class SearchEdge:
 
 @strawberry.type(description="What a search found, the best first: as far as the best by each signal go.")
 class SearchConnection:
-    edges: list[SearchEdge] = said("The rows.", COUNTED)
-    nodes: list[Item] = said("The items alone.", COUNTED)
-    page_info: PageInfo = said("Where the page ends.", COUNTED)
+    edges: list[SearchEdge] = said("The rows.")
+    nodes: list[Item] = said("The items alone.")
+    page_info: PageInfo = said("Where the page ends.")
     position: Position = said("The position that was read; the pages behind this one are read at the same.")
     embedder: str = said("The model that took part; `none`: found by words alone.")
     notices: list[str] = said("What did not go as one might expect, such as that no model took part.")

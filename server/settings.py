@@ -382,9 +382,7 @@ def _table(info: FieldInfo) -> type[BaseModel] | None:
 def _read(name: str, info: FieldInfo, written: object, place: str, *, typed: bool) -> object:
     """The value in the field's own type, or a `Problem`."""
     kind: Any = info.annotation
-    if kind == Path | None and written == "":
-        return None
-    if NoneType in get_args(kind) and str(written).lower() == "none":
+    if NoneType in get_args(kind) and str(written).lower() in ("", "none"):
         return None
     if kind == Path | None:
         kind = Path

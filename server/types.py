@@ -90,13 +90,11 @@ class Status(Enum):
     ABANDONED = _value("abandoned", "Given up.")
 
 
-def said(description: str, *costs: Cost) -> Any:
+def said(description: str) -> Any:
     """A field that is simply there."""
-    return strawberry.field(description=description, directives=costs)
+    return strawberry.field(description=description)
 
 
-COUNTED = Cost(weight=0)
-"""Of what the field above has counted already, as a page does its rows."""
 _FEW = Cost(weight=2, assumed=5)
 """Of relations that lead to a handful of items."""
 
@@ -184,7 +182,6 @@ class Item(Node):
     relations: "RelationConnection" = strawberry.field(
         resolver=gathered_relations,
         description="Its relations, those that were recorded first before the others.",
-        directives=[Cost(weight=2, multipliers=["first", "last"], assumed=20)],
     )
     sources: list["Event"] = strawberry.field(
         resolver=gathered,
@@ -210,8 +207,9 @@ class Change:
 
 @strawberry.type(description="How a version of an item came to be.")
 class Provenance(Change):
-    derived_from: list[Item] = said(
-        "What the item was made from: the ends of its DERIVED_FROM relations.", Cost(weight=2, assumed=3)
+    derived_from: list[Item] = strawberry.field(
+        description="What the item was made from: the ends of its DERIVED_FROM relations.",
+        directives=[Cost(weight=2, assumed=3)],
     )
 
 
@@ -330,9 +328,7 @@ class Entity(Item):
     external_key: str | None = said("Its name in another system.")
     metadata: JSON | None = said("Whatever came with it.")
     mentions: Annotated["ItemConnection", strawberry.lazy("server.connections")] = strawberry.field(
-        resolver=gathered_page,
-        description="The items that mention it, those that were recorded first before others.",
-        directives=[Cost(weight=2, multipliers=["first", "last"], assumed=20)],
+        resolver=gathered_page, description="The items that mention it, those that were recorded first before others."
     )
 
 
@@ -389,13 +385,13 @@ class PageInfo:
 @strawberry.type(description="One relation of an item.")
 class RelationEdge:
     cursor: str = said("This row's cursor.")
-    node: Relation = said("The relation.", COUNTED)
+    node: Relation = said("The relation.")
     other: Item = said("The item at its other end.")
 
 
 @strawberry.type(description="A page of an item's relations.")
 class RelationConnection:
-    edges: list[RelationEdge] = said("The relations with their cursors and other ends.", COUNTED)
-    nodes: list[Relation] = said("The relations alone.", COUNTED)
-    page_info: PageInfo = said("Where the page ends.", COUNTED)
-    total_count: int = said("How many there are on all pages.", Cost(weight=2))
+    edges: list[RelationEdge] = said("The relations with their cursors and other ends.")
+    nodes: list[Relation] = said("The relations alone.")
+    page_info: PageInfo = said("Where the page ends.")
+    total_count: int = said("How many there are on all pages.")

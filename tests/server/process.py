@@ -25,13 +25,12 @@ def served(data: Path, *flags: str) -> Iterator[str]:
             cwd=ROOT,
             env=environ | {"MEMQL_EMBEDDER": "none"},
         )
+    assert server.stdout is not None
     try:
-        assert server.stdout
         first = server.stdout.readline()
         assert " serves " in first, log.read_text()
         yield first.split(" serves ")[1].strip()
     finally:
         server.terminate()
         server.wait(30)
-        assert server.stdout
         server.stdout.close()
