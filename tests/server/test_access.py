@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from graphql import OperationDefinitionNode, parse
 from starlette.datastructures import Headers
 from typer.testing import CliRunner
 
@@ -18,7 +19,8 @@ from server.access.origins import is_for_others, may_ask
 from server.access.tally import WINDOW_SECONDS, Tally, network
 from server.authentication import Auth, Tls
 from server.cli import app
-from server.identity import ROLES, Role, Scope, Sort
+from server.identity import ROLES, Identity, Role, Scope, Sort, acting
+from server.requirements import lacking
 from server.settings import Settings
 
 DAY = 86_400_000_000
@@ -182,6 +184,10 @@ def test_the_first_administrator_has_a_key_of_their_own(store: KeyStore, tmp_pat
     assert found
     assert not isinstance(found, Refusal)
     assert (found.tenant, found.identity.by.admin, found.identity.by.id) == (None, True, "local")
+    store.revoke(found.id, None)
+    before = path.read_text("ascii")
+    assert admin_key(tmp_path, store) == path
+    assert path.read_text("ascii") != before
 
 
 # Over HTTP
@@ -420,6 +426,16 @@ def test_a_deleted_tenant_takes_its_keys_along(tmp_path: Path) -> None:
 
 
 # Scopes
+
+
+def test_a_field_that_says_nothing_is_an_administrators() -> None:
+    """What stands in no table is refused to everybody else."""
+    document = parse("{ everythingThereIs }")
+    (operation,) = document.definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    for role in Role:
+        identity = Identity(acting("x", frozenset(), ROLES[role]), ROLES[role])
+        assert (lacking(document, operation, identity) is None) is (role is Role.ADMIN)
 
 
 async def test_a_key_may_have_fewer_scopes(caller: Any) -> None:
