@@ -137,7 +137,7 @@ class Admission(SchemaExtension):
 def _operations(definitions: Iterable[object], asked: str | None) -> Iterator[OperationDefinitionNode]:
     """The operations that may be meant."""
     for each in definitions:
-        if isinstance(each, OperationDefinitionNode) and (asked is None or (each.name and each.name.value == asked)):
+        if isinstance(each, OperationDefinitionNode) and (not asked or (each.name and each.name.value == asked)):
             yield each
 
 
