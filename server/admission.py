@@ -81,7 +81,8 @@ class Bounds(SchemaExtension):
     def _identity(self) -> Identity:
         """Without a context it is this process itself that asks."""
         context = self.execution_context.context
-        return context.identity if isinstance(context, Context) else LOCAL
+        identity: Identity = LOCAL if context is None else context.identity
+        return identity
 
     def _refused(self) -> list[GraphQLError]:
         """Why it is not executed; nothing, if it is."""
@@ -92,17 +93,20 @@ class Bounds(SchemaExtension):
         if prepared.errors:
             told = prepared.errors if may_introspect(identity, limits) else prepared.plain_errors
             return list(told)
-        if context._provided_operation_name is None and len(prepared.operations) > 1:
+        asked = context._provided_operation_name
+        if not asked and len(prepared.operations) > 1:
             return [GraphQLError("several operations are here: say which by `operationName`")]
+        found = prepared.operation(asked)
+        if found is None:
+            return [GraphQLError("no operation has this name" if asked else "no operation is here, only fragments")]
         if prepared.introspects and not may_introspect(identity, limits):
             return [_NO_INTROSPECTION]
         if context.variables and (error := too_large(context.variables, limits)):
             return [error]
-        found = prepared.operation(context._provided_operation_name)
-        name = found.name.value if found and found.name else None
-        if error := lacking(prepared.needs.get(name, {}), identity):
+        name = found.name.value if found.name else None
+        if error := lacking(prepared.needs[name], identity):
             return [error]
-        tariff = prepared.tariffs.get(name)
+        tariff = prepared.tariffs[name]
         if tariff is None:
             return []
         self._cost = tariff.cost(context.variables)

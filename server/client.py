@@ -144,26 +144,26 @@ async def reach(
     settings = loaded.settings
     named = tenant or (settings.tenant if loaded.origins["tenant"] != "default" else None)
     headers = {"x-memql-tenant": named} if named else {}
-    key = key_for(settings, here=url is None)
-    if isinstance(key, Refusal):
-        yield key
-        return
-    headers |= {"authorization": f"Bearer {key}"} if key else {}
     async with AsyncExitStack() as stack:
-        if url is not None:
-            yield await _over_http(stack, url, headers)
-            return
         try:
-            lock = await _lock(settings, command)
+            lock = await _lock(settings, command) if url is None else None
         except OSError:
             hint = "check who may write it, or choose another with --data"
             yield unavailable("DATA_UNUSABLE", f"{settings.data} can't be used", hint)
             return
-        if isinstance(lock, Locked):
-            yield await _over_http(stack, lock.url, headers) if lock.url else _in_use(lock)
+        if isinstance(lock, DataLock):
+            stack.callback(lock.close)
+        key = key_for(settings, here=isinstance(lock, Locked))
+        if isinstance(key, Refusal):
+            yield key
             return
-        stack.callback(lock.close)
-        yield await _inside(stack, settings, headers)
+        headers |= {"authorization": f"Bearer {key}"} if key else {}
+        if isinstance(lock, DataLock):
+            yield await _inside(stack, settings, headers)
+        elif lock and not lock.url:
+            yield _in_use(lock)
+        else:
+            yield await _over_http(stack, lock.url if lock else url or "", headers)
 
 
 def key_for(settings: Settings, *, here: bool) -> str | Refusal:

@@ -64,10 +64,10 @@ class Prepared:
     needs: dict[str | None, Mapping[Scope, FieldNode]] = field(default_factory=dict)
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
-        """The one of that name; without a name the only one."""
-        if name is None and len(self.operations) == 1:
+        """The one of that name; without a name, or with an empty one, the only one."""
+        if not name and len(self.operations) == 1:
             return next(iter(self.operations.values()))
-        return self.operations.get(name) if name is not None else None
+        return self.operations.get(name) if name else None
 
     @property
     def reads(self) -> bool:

@@ -27,11 +27,16 @@ def keystore(settings: Settings, clock: Clock) -> KeyStore:
 
 
 def admin_key(data: Path, keys: KeyStore) -> Path | Refusal:
-    """The file with the administrator's key, made where there is none: nobody begins with a password that others know.
-    It is the same principal as whoever sits at this machine."""
+    """The file with the administrator's key, made where there is none that is good: nobody begins with a password that
+    others know. It is the same principal as whoever sits at this machine."""
     path = data / ADMIN_KEY
     if path.exists():
-        return path
+        good = keys.is_good(path.read_text("ascii", "replace").strip())
+        if isinstance(good, Refusal):
+            return good
+        if good:
+            return path
+        path.unlink()
     made = keys.create(ADMIN_KEY, None, LOCAL.by.id, Role.ADMIN, by=LOCAL.by.id, scopes=ROLES[Role.ADMIN])
     if isinstance(made, Refusal):
         return made

@@ -132,6 +132,11 @@ class KeyStore:
                     self._known.popitem(last=False)
         return key
 
+    def is_good(self, written: str) -> bool | Refusal:
+        """Whether who shows this would be let in."""
+        key = self.find(written)
+        return key if isinstance(key, Refusal) else key is not None and not key.ended(self._clock.now())
+
     def used(self, key: Key) -> bool:
         """Notes that the key was used now; whether it is time to `fold`."""
         self._used[key.id] = self._clock.now()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from graphql import OperationDefinitionNode, parse
 from starlette.datastructures import Headers
 from typer.testing import CliRunner
 
@@ -18,7 +19,8 @@ from server.access.origins import is_for_others, may_ask
 from server.access.tally import WINDOW_SECONDS, Tally, network
 from server.authentication import Auth, Tls
 from server.cli import app
-from server.identity import ROLES, Role, Scope, Sort
+from server.identity import ROLES, Identity, Role, Scope, Sort, acting
+from server.requirements import lacking
 from server.settings import Settings
 
 DAY = 86_400_000_000
@@ -182,6 +184,10 @@ def test_the_first_administrator_has_a_key_of_their_own(store: KeyStore, tmp_pat
     assert found
     assert not isinstance(found, Refusal)
     assert (found.tenant, found.identity.by.admin, found.identity.by.id) == (None, True, "local")
+    store.revoke(found.id, None)
+    before = path.read_text("ascii")
+    assert admin_key(tmp_path, store) == path
+    assert path.read_text("ascii") != before
 
 
 # Over HTTP
@@ -422,6 +428,16 @@ def test_a_deleted_tenant_takes_its_keys_along(tmp_path: Path) -> None:
 # Scopes
 
 
+def test_a_field_that_says_nothing_is_an_administrators() -> None:
+    """What stands in no table is refused to everybody else."""
+    document = parse("{ everythingThereIs }")
+    (operation,) = document.definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    for role in Role:
+        identity = Identity(acting("x", frozenset(), ROLES[role]), ROLES[role])
+        assert (lacking(document, operation, identity) is None) is (role is Role.ADMIN)
+
+
 async def test_a_key_may_have_fewer_scopes(caller: Any) -> None:
     """A member that only reads is refused in words, and nothing is done."""
     key = await _key(caller, scopes=["READ"])
@@ -448,9 +464,15 @@ async def test_no_way_of_writing_it_gets_around_a_scope(caller: Any, document: s
     """Fragments, aliases and what a variable leaves out are all looked at."""
     key = await _key(caller)
     assert (await _code(caller, document, **bearer(key)))[1] == "FORBIDDEN"
-    chosen = {"query": "query a { position } query b { keys { id } }", "operationName": "b"}
-    answer = await caller.http.post("/graphql", json=chosen, headers=bearer(key))
-    assert answer.json()["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+    for chosen in (
+        {"query": "query a { position } query b { keys { id } }", "operationName": "b"},
+        {"query": "{ keys { id } }", "operationName": ""},
+        {"query": "{ keys { id } }", "operationName": None},
+    ):
+        answer = await caller.http.post("/graphql", json=chosen, headers=bearer(key))
+        assert answer.json()["errors"][0]["extensions"]["code"] in ("FORBIDDEN", "BAD_REQUEST"), chosen
+        answer = await caller.http.get("/graphql", params=chosen, headers=bearer(key))
+        assert "errors" in answer.json()
 
 
 async def test_what_is_not_ones_own_is_a_curators_to_erase(caller: Any) -> None:
