@@ -17,6 +17,7 @@ from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCa
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import ExecutionContext as Execution
 
+from server.executor import compiling
 from server.limits import over, rules
 from server.mutations import Mutation
 from server.queries import Query
@@ -57,6 +58,7 @@ def make_schema(limits: RequestLimits) -> Schema:
         Mutation,
         types=[*ITEMS.values(), CustomItem],
         config=StrawberryConfig(scalar_map=SCALARS),
+        execution_context_class=compiling(limits.compiled),
         extensions=[
             ParserCache,
             ValidationCache,

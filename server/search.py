@@ -18,6 +18,7 @@ from server.arguments import AS_OF, AT_LEAST, CONSOLIDATED, VALID_AT, AsOf, curs
 from server.context import Context
 from server.cursors import Cursor
 from server.filters import WHERE, ItemFilter, kept
+from server.reading import of_object_alone
 from server.selection import Path, Want, inside, wanted
 from server.types import After, Event, Item, Moment, PageInfo, Position, gathered, said
 
@@ -59,6 +60,7 @@ class Explanation:
     parts: list[ScorePart] = said("Every signal of this search, in the same order for every hit.")
 
 
+@of_object_alone
 def _explained(root: Any) -> Explanation:
     ranking, n = root.place
     return Explanation(

@@ -55,6 +55,8 @@ class RequestLimits(BaseModel):
     """Comparisons of one filter, each value of a list counted: all are made for every item that comes into question."""
     rankings: int = Field(128, ge=0)
     """Rankings of searches that are kept for their further pages; one takes some 50 kB."""
+    compiled: int = Field(128, ge=1)
+    """Operations whose selections are kept compiled: as many as documents are kept parsed; one takes some 20 kB."""
     threads: int = Field(64, ge=2)
     """Reads that work, or wait for a position, at once; further ones take their turn."""
 

@@ -4,7 +4,7 @@ Types only say what there is. Everything in them was read together, at one posit
 fields that need a read of their own (`history`, `relations`, `sources`, `stream`) find it in `beside`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Annotated, Any, Generic, NewType, TypeAlias, TypeVar
 
@@ -15,6 +15,7 @@ from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
 from memql.values import Misfit, iso, read_instant
+from server.reading import read_as
 from server.selection import Path, path_of
 
 Position = NewType("Position", int)
@@ -97,11 +98,17 @@ Way = Annotated[Direction, strawberry.argument(description="Which way to follow 
 Kinds = Annotated[list[str] | None, strawberry.argument(description="Only of these kinds; absent: of all.")]
 
 
+def _at_its_path(path: Path, name: str) -> Callable[[Any], Any]:
+    return lambda root: root.beside[path]
+
+
+@read_as(_at_its_path)
 def gathered(root: Any, info: Told) -> Any:
     """What was read together with the object for the field at hand."""
     return root.beside[path_of(info.path)]
 
 
+@read_as(_at_its_path)
 def _gathered_page(
     root: Any, info: Told, direction: Way = Direction.ANY, kinds: Kinds = None, first: First = 20, after: After = None
 ) -> Any:
@@ -109,6 +116,7 @@ def _gathered_page(
     return root.beside[path_of(info.path)]
 
 
+@read_as(lambda path, name: lambda root: root.beside[name])
 def gathered_once(root: Any, info: Told) -> Any:
     """The same wherever it is asked for."""
     return root.beside[info.field_name]

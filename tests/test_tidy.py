@@ -197,6 +197,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "limits",
         "cursors",
         "selection",
+        "reading",
         "types",
         "answers",
         "rankings",
@@ -214,6 +215,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "statements",
         "mutations",
         "responses",
+        "executor",
         "schema",
         "endpoint",
         "health",
@@ -236,6 +238,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "embedder",
         "cli",
     ),
+    "server.executor": ("leaves", "shapes", "compiler", "kept"),
     "server.shell": ("screen", "script", "history", "session", "commands", "editor"),
 }
 
