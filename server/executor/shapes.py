@@ -69,8 +69,7 @@ def reader(field: GraphQLField, of: type, name: str) -> str | Reading:
     attribute = definition.python_name
     held = inspect.getattr_static(of, attribute, None)
     computed = hasattr(held, "__get__") and not isinstance(held, MemberDescriptorType)
-    default: Any = definition.default_resolver
-    if default is not getattr or computed:
+    if computed or definition.default_resolver is not getattr:
         raise Uncompilable(f"{name} is computed")
     if not attribute.isidentifier() or keyword.iskeyword(attribute):
         raise Uncompilable(f"{name} is no attribute")
@@ -95,4 +94,4 @@ def _own(of: GraphQLObjectType) -> list[type]:
 def _is_plain(of: type) -> bool:
     """Whether objects of the class are what they seem: none is awaited, raised, or makes up its attributes."""
     strange = issubclass(of, BaseException) or hasattr(of, "__await__") or hasattr(of, "__getattr__")
-    return not strange and of.__getattribute__ is object.__getattribute__
+    return not strange and "__getattribute__" not in {name for each in of.__mro__[:-1] for name in vars(each)}
