@@ -83,6 +83,8 @@ class Parts(NamedTuple):
 
 def compiled(of: Operation, type_: GraphQLOutputType, details: Sequence[FieldDetails], path: Path) -> Compiled:
     """The whole selection of a field, for values of this type; `Uncompilable` where something in it is not ours."""
+    if not _at_once(details):
+        raise Uncompilable("a part comes later")
     writer = _Writer(of)
     return writer.done(writer.function(type_, details, path, nullable=True))
 
@@ -237,15 +239,14 @@ class _Writer:
         except GraphQLError as error:
             raise Uncompilable("a condition does not fit") from error
         if collected.new_defer_usages:
-            raise Uncompilable("a part is deferred")
+            raise Uncompilable("a part comes later")
         return collected.grouped_field_set
 
-    def _check(self, field: GraphQLField, details: Iterable[FieldDetails]) -> None:
+    def _check(self, field: GraphQLField, details: Sequence[FieldDetails]) -> None:
         """That a field is whole at once, and that its arguments fit: now, or by what has to be seen each time."""
-        for node, deferred, within, *_ in details:
-            if deferred or within or any(each.name.value in _GROWING for each in node.directives or ()):
-                raise Uncompilable("a part is deferred")
-        node = details[0].node  # type: ignore[index]
+        if not _at_once(details):
+            raise Uncompilable("a part comes later")
+        node = details[0].node
         if not field.args and not node.arguments:
             return
         if any(_has_variables(argument.value) for argument in node.arguments or ()):
@@ -265,6 +266,14 @@ class _Writer:
 
     def _new(self, kind: str) -> str:
         return f"{kind}{next(self._number)}"
+
+
+def _at_once(details: Iterable[FieldDetails]) -> bool:
+    """Whether nothing of a field comes later than the rest, nor stands in a fragment with variables of its own."""
+    return not any(
+        deferred or within or any(each.name.value in _GROWING for each in node.directives or ())
+        for node, deferred, within in details
+    )
 
 
 def fits(given: Given, variables: VariableValues) -> bool:

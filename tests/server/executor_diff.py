@@ -77,9 +77,12 @@ async def differs(world: World, asked: Asked, seed: str, tally: Counter[str]) ->
         root = made.root()
         before = +Counting.counts
         ours = await answer(world, document, root, given, Counting)
-        if made.once:
-            root = Values(world, random.Random(seed), dirty).root()
-        theirs = await answer(world, document, root, given, StrawberryGraphQLCoreExecutionContext)
+        again = Values(world, random.Random(seed), dirty)
+        theirs = await answer(
+            world, document, again.root() if made.once else root, given, StrawberryGraphQLCoreExecutionContext
+        )
+        made.close()
+        again.close()
         in_order = not world.is_async
         found, expected = told(ours, in_order), told(theirs, in_order)
         if found != expected:

@@ -8,7 +8,7 @@ fragments, conditions, aliases, arguments and the same field twice.
 import asyncio
 import random
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import count
@@ -291,6 +291,12 @@ class Values:
     chance: random.Random
     dirty: float
     once: bool = field(default=False)
+    _begun: list[Coroutine[Any, Any, object]] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Ends what nobody awaited."""
+        for each in self._begun:
+            each.close()
 
     def root(self) -> SimpleNamespace:
         held = {f"h_{each.name}" if each.way == "later" else each.name: each for each in self.world.types["Query"]}
@@ -370,7 +376,8 @@ class Values:
                 return SimpleNamespace(**vars(value)) if hasattr(value, "__dict__") else {"x": value}
             case 17 | 20 if self.world.is_async:
                 self.once = True
-                return _later(value)
+                self._begun.append(_later(value))
+                return self._begun[-1]
             case 18 | 21 if self.world.is_async:
                 return Later(value)
             case 19 if type(value).__name__ in self.world.interfaces:
