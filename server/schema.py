@@ -58,7 +58,7 @@ def make_schema(limits: RequestLimits) -> Schema:
         Mutation,
         types=[*ITEMS.values(), CustomItem],
         config=StrawberryConfig(scalar_map=SCALARS),
-        execution_context_class=compiling(limits.compiled),
+        execution_context_class=compiling(limits.compiled, casts=False),
         extensions=[
             ParserCache,
             ValidationCache,

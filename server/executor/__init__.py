@@ -32,6 +32,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
     """One execution. Made by `compiling`, which says what is kept from one to the next."""
 
     kept: ClassVar[Kept]
+    casts: ClassVar[bool] = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -131,7 +132,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         return known[1], known[2]
 
     def _try(self, how: Any, of: object, given: object, place: tuple[tuple[str, str | None], ...]) -> Any:
-        operation = Operation(self.schema, self.operation, self.fragments, self.variable_values)
+        operation = Operation(self.schema, self.operation, self.fragments, self.variable_values, self.casts)
         try:
             return how(operation, of, given, tuple(name for name, _ in place))
         except (Uncompilable, RecursionError):
@@ -149,9 +150,10 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         return self._sites
 
 
-def compiling(most: int) -> type[CompilingExecutor]:
-    """An executor for one schema, which keeps what it compiled of so many operations."""
-    return type("Executor", (CompilingExecutor,), {"kept": Kept(most)})
+def compiling(most: int, *, casts: bool = True) -> type[CompilingExecutor]:
+    """An executor for one schema, which keeps what it compiled of so many operations. Without `casts` no object is
+    asked whether it was cast to another type than its class (`strawberry.cast`)."""
+    return type("Executor", (CompilingExecutor,), {"kept": Kept(most), "casts": casts})
 
 
 def _place(path: ResponsePath | None) -> tuple[tuple[str, str | None], ...]:

@@ -67,6 +67,8 @@ class Operation(NamedTuple):
     operation: OperationDefinitionNode
     fragments: dict[str, FragmentDetails]
     variables: VariableValues
+    casts: bool = True
+    """Whether an object may say that it is of another type than its class (`strawberry.cast`)."""
 
 
 class Compiled(NamedTuple):
@@ -189,7 +191,7 @@ class _Writer:
             self._number = itertools.count(start)  # the same variables, so that what is the same looks the same
             lines = tuple(self._fields(of, of_class, v, fields(of), path, len(shown) > 1, depth + 1))
             blocks.setdefault(lines, []).append(of_class)
-        if cast:  # only such objects can say that they are of another type than their class
+        if cast and self._of.casts:
             yield f"if {self._bind(getattr)}({v}, '__as_strawberry_type__', None) is not None: {self._raise}"
         yield f"t = type({v})"
         for n, (lines, alike) in enumerate(blocks.items()):
@@ -233,7 +235,7 @@ class _Writer:
     # What the lines stand on
 
     def _subfields(self, of: GraphQLObjectType, details: Sequence[FieldDetails]) -> GroupedFieldSet:
-        schema, operation, fragments, variables = self._of
+        schema, operation, fragments, variables, _ = self._of
         try:
             collected = collect_subfields(schema, fragments, variables, operation, of, list(details))
         except GraphQLError as error:
