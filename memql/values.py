@@ -221,6 +221,8 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 def plain(value: "Value") -> Any:
     """The value in JSON that is meant to be read, not to be read back: the catalog says what is a time."""
+    if type(value) in _PLAIN:
+        return value if type(value) is not float or math.isfinite(value) else None
     match value:
         case datetime():
             return iso(micros(value))

@@ -44,15 +44,29 @@ T = TypeVar("T")
 Found: TypeAlias = Callable[[ItemState], Any]
 """What was found for that version."""
 
-_LISTS = frozenset({"tags", "aliases"})
-_OWN: Mapping[str, tuple[str, ...]] = {
-    name: tuple(field for field in shown.__annotations__ if field != "stream") for name, shown in ITEMS.items()
+
+def _plain(value: Value) -> Any:
+    return micros(value) if isinstance(value, datetime) else plain(value)
+
+
+def _status(value: Value) -> Any:
+    return Status(value) if value is not None else None
+
+
+def _list(value: Value) -> Any:
+    return value or []
+
+
+_SHOWN: Mapping[str, Callable[[Value], Any]] = {"status": _status, "tags": _list, "aliases": _list}
+"""How the value of a property is shown where its field is none of plain values."""
+
+_OWN: Mapping[str, tuple[tuple[str, Callable[[Value], Any]], ...]] = {
+    name: tuple((field, _SHOWN.get(field, _plain)) for field in shown.__annotations__ if field != "stream")
+    for name, shown in ITEMS.items()
 }
-"""The properties that are fields of a kind's own type."""
+"""The properties that are fields of a kind's own type, and how each is shown."""
 
 _DOMAINS = {domain.value: domain for domain in Domain}
-_AS_THEY_ARE = frozenset({str, int, bool})
-"""Types of values that are shown as they are recorded."""
 
 _CHANGES = {"provenance": provenance.begun, "ending": provenance.ended}
 """What a relation may be asked for of its own changes."""
@@ -265,22 +279,18 @@ def page_info(cursors: Sequence[str], more: bool, after: bool) -> PageInfo:
 
 
 def _item(state: ItemState, beside: Mapping[Path, Any]) -> Item:
-    shown = ITEMS.get(state.kind, CustomItem)
-    # Filled as it is: a dataclass's own way, by twenty arguments, takes most of what an answer of many rows costs.
-    item = object.__new__(shown)
     fields = _versioned(state)
     fields["kind"] = state.kind
-    fields["labels"] = state.labels
+    fields["labels"] = list(state.labels)
     fields["owner"] = state.owner
     fields["domain"] = _DOMAINS[state.domain]
     fields["erased"] = state.erased
     fields["beside"] = beside
     says = state.properties
-    for name in _OWN.get(state.kind, ()):
+    for name, show in _OWN.get(state.kind, ()):
         value = says.get(name)
-        fields[name] = value if type(value) in _AS_THEY_ARE and name != "status" else _shown(name, value)
-    item.__dict__.update(fields)
-    return item
+        fields[name] = value if type(value) is str and show is _plain else show(value)
+    return ITEMS.get(state.kind, CustomItem)(**fields)
 
 
 def _relation(state: RelationState, ends: Mapping[int, Item], beside: Mapping[str, Any]) -> Relation:
@@ -314,16 +324,5 @@ def _versioned(state: ItemState | RelationState) -> dict[str, Any]:
         "valid_to": None if state.valid_to == FOREVER else Moment(state.valid_to),
         "recorded_at": Moment(state.recorded_at),
         "retired_at": None if state.retired_at == NEVER else Moment(state.retired_at),
-        "properties": {
-            name: value if type(value) in _AS_THEY_ARE else plain(value) for name, value in state.properties.items()
-        },
+        "properties": {name: plain(value) for name, value in state.properties.items()},
     }
-
-
-def _shown(name: str, value: Value) -> Any:
-    """The value as the kind's own type declares the field of that name."""
-    if name == "status":
-        return Status(value) if value is not None else None
-    if name in _LISTS:
-        return value or []
-    return micros(value) if isinstance(value, datetime) else plain(value)
