@@ -240,12 +240,13 @@ async def in_process(path: Path, times: int) -> None:
 
 
 async def _kept(self: Context, ask: Callable[[Answer], Any], when: object, needs: Iterable[Any] = ()) -> Any:
-    """Reads what was read before for as many rows: an answer holds all that the questions here ask of them."""
+    """What was read before for as many rows: an answer holds all that the questions here ask of them. The tenant is
+    taken all the same, as by every request."""
     code, cells = ask.__code__, ask.__closure__ or ()
     rows = cells[code.co_freevars.index("first")].cell_contents
+    tenant = await self._take(create=False)
+    assert isinstance(tenant, Tenant), tenant
     if rows not in _ANSWERS:
-        tenant = await self._take(create=False)
-        assert isinstance(tenant, Tenant), tenant
         _ANSWERS[rows] = await tenant.read(lambda reader: ask(self.answer(reader)), self.by)
     return _ANSWERS[rows]
 

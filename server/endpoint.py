@@ -112,7 +112,7 @@ class Endpoint(GraphQL[Context, None]):
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
         media_type = sub_response.headers.get("content-type") or "application/json"
-        return Response(self.encode_json(response_data), sub_response.status_code or 200, media_type=media_type)
+        return Response(orjson.dumps(response_data), sub_response.status_code or 200, media_type=media_type)
 
 
 _ELSEWHERE = Refusal(
