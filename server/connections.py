@@ -8,8 +8,9 @@ import strawberry
 from strawberry import Private
 
 from server.cost import Cost
+from server.reading import read_as
 from server.selection import Path, path_of
-from server.types import Item, Moment, PageInfo, Position, Told, gathered, said
+from server.types import Item, Moment, PageInfo, Position, Told, at_its_path, gathered, said
 
 T = TypeVar("T", bound=Item)
 
@@ -55,6 +56,7 @@ class TimeFigures:
 Named = Annotated[str, strawberry.argument(description="A property of numbers, by its name in the catalog.")]
 
 
+@read_as(at_its_path)
 def gathered_property(root: Any, info: Told, name: Named) -> Any:
     """The argument was heeded when it was reckoned."""
     return root.beside[path_of(info.path)]
@@ -102,6 +104,7 @@ Groups = Annotated[
 ]
 
 
+@read_as(at_its_path)
 def gathered_groups(root: Any, info: Told, by: By, first: Groups = 50) -> Any:
     """The arguments were heeded when they were counted."""
     return root.beside[path_of(info.path)]

@@ -61,7 +61,9 @@ class Desk:
 
     async def take(self, name: str, *, create: bool) -> Tenant | Refusal:
         """The tenant, held open until it is given back. Opening one takes up to seconds, so it is left to a thread."""
-        tenant = await asyncio.to_thread(self.tenants.acquire, name, create=create)
+        tenant: Tenant | Refusal | None = self.tenants.acquire_open(name)
+        if tenant is None:
+            tenant = await asyncio.to_thread(self.tenants.acquire, name, create=create)
         if isinstance(tenant, Tenant):
             self.damaged.pop(name, None)
         elif tenant.reason is Reason.UNAVAILABLE:

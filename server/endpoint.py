@@ -164,7 +164,7 @@ class Endpoint(GraphQL[Context, None]):
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
         media_type = sub_response.headers.get("content-type") or "application/json"
-        response = Response(self.encode_json(response_data), sub_response.status_code or 200, media_type=media_type)
+        response = Response(orjson.dumps(response_data), sub_response.status_code or 200, media_type=media_type)
         if "retry-after" in sub_response.headers:
             response.headers["retry-after"] = sub_response.headers["retry-after"]
         return response

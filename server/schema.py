@@ -28,6 +28,7 @@ from memql.errors import Problem, Refusal
 from server import cost, requirements
 from server.admission import Bounds
 from server.documents import Documents, trusted_in
+from server.executor import compiling
 from server.mutations import Mutation
 from server.queries import Query
 from server.rates import Rates
@@ -59,6 +60,7 @@ def make_schema(limits: RequestLimits) -> Schema:
         Mutation,
         types=[*ITEMS.values(), CustomItem],
         config=StrawberryConfig(scalar_map=SCALARS),
+        execution_context_class=compiling(limits.compiled, casts=False),
         extensions=[lambda: Bounds(documents, limits, rates)],
     )
     cost.declare(schema._schema)

@@ -25,6 +25,7 @@ from server.cost import Cost
 from server.cursors import Cursor
 from server.filters import WHERE, kept
 from server.pages import Paging, Taken, page_info
+from server.reading import of_object_alone
 from server.selection import Path, Want, inside, wanted
 from server.types import After, Event, Item, Moment, PageInfo, Position, gathered, said
 
@@ -114,6 +115,7 @@ class Explanation:
     parts: list[ScorePart] = said("Every signal of this search, in the same order for every hit.")
 
 
+@of_object_alone
 def _explained(root: Any) -> Explanation:
     ranking, n = root.place
     return Explanation(

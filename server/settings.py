@@ -99,6 +99,8 @@ class RequestLimits(BaseModel):
     """Writes of one `writeMany`: they are decided one after the other while others wait."""
     rankings: int = Field(128, ge=0)
     """Rankings of searches that are kept for their further pages; one takes some 50 kB."""
+    compiled: int = Field(128, ge=1)
+    """Operations whose selections are kept compiled: as many as documents are kept parsed; one takes some 20 kB."""
     threads: int = Field(64, ge=2)
     """Reads that work, or wait for a position, at once; further ones take their turn."""
 

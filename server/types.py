@@ -4,7 +4,7 @@ Types only say what there is. Everything in them was read together, at one posit
 fields that need a read of their own (`history`, `relations`, `sources`, `stream`) find it in `beside`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, NewType, TypeAlias
 
@@ -16,6 +16,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 from memql.values import Misfit, iso, read_instant
 from server.cost import Cost
+from server.reading import read_as
 from server.selection import Path, path_of
 
 if TYPE_CHECKING:
@@ -126,11 +127,17 @@ OrderRelated = Annotated[
 ]
 
 
+def at_its_path(path: Path, name: str) -> Callable[[Any], Any]:
+    return lambda root: root.beside[path]
+
+
+@read_as(at_its_path)
 def gathered(root: Any, info: Told) -> Any:
     """What was read together with the object for the field at hand."""
     return root.beside[path_of(info.path)]
 
 
+@read_as(at_its_path)
 def gathered_relations(
     root: Any, info: Told, direction: Way = Direction.ANY, kinds: Kinds = None, where: WhereRelated = None,
     order_by: OrderRelated = None, first: First = None, after: After = None, last: Last = None, before: Before = None,
@@ -139,6 +146,7 @@ def gathered_relations(
     return root.beside[path_of(info.path)]
 
 
+@read_as(at_its_path)
 def gathered_page(
     root: Any, info: Told, first: First = None, after: After = None, last: Last = None, before: Before = None
 ) -> Any:
@@ -146,6 +154,7 @@ def gathered_page(
     return root.beside[path_of(info.path)]
 
 
+@read_as(at_its_path)
 def gathered_first(root: Any, info: Told, first: First = None) -> Any:
     """The argument was heeded when they were found."""
     return root.beside[path_of(info.path)]

@@ -207,6 +207,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "documents",
         "cursors",
         "selection",
+        "reading",
         "types",
         "connections",
         "conditions",
@@ -239,6 +240,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "mutations",
         "responses",
         "admission",
+        "executor",
         "schema",
         "released",
         "endpoint",
@@ -263,6 +265,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "cli",
     ),
     "server.access": ("form", "tally", "origins", "keystore", "keysets", "tokens", "gate"),
+    "server.executor": ("leaves", "shapes", "compiler", "kept"),
     "server.shell": ("screen", "script", "history", "session", "commands", "editor"),
 }
 

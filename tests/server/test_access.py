@@ -20,7 +20,7 @@ from server.access.tally import WINDOW_SECONDS, Tally, network
 from server.authentication import Auth, Tls
 from server.cli import app
 from server.identity import ROLES, Identity, Role, Scope, Sort, acting
-from server.requirements import lacking
+from server.requirements import lacking, needs_of
 from server.settings import Settings
 
 DAY = 86_400_000_000
@@ -435,7 +435,7 @@ def test_a_field_that_says_nothing_is_an_administrators() -> None:
     assert isinstance(operation, OperationDefinitionNode)
     for role in Role:
         identity = Identity(acting("x", frozenset(), ROLES[role]), ROLES[role])
-        assert (lacking(document, operation, identity) is None) is (role is Role.ADMIN)
+        assert (lacking(needs_of(document, operation), identity) is None) is (role is Role.ADMIN)
 
 
 async def test_a_key_may_have_fewer_scopes(caller: Any) -> None:
