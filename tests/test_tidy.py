@@ -241,6 +241,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "operations",
         "additions",
         "shapes",
+        "naming",
         "shaping",
         "python_runtime",
         "python_transport",

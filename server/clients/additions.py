@@ -19,7 +19,7 @@ from graphql import (
     GraphQLInputField,
     GraphQLInputObjectType,
     GraphQLInputType,
-    GraphQLObjectType,
+    GraphQLNamedType,
     GraphQLSchema,
     InlineFragmentNode,
     ListValueNode,
@@ -40,6 +40,7 @@ from graphql import (
     get_named_type,
     get_nullable_type,
     is_abstract_type,
+    is_interface_type,
     is_list_type,
     is_union_type,
     print_ast,
@@ -54,10 +55,12 @@ KEY, CURSOR, AFTER, TYPENAME = "idempotencyKey", "cursor", "after", "__typename"
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """How a subscription goes on: `variable` takes the cursor that was last seen under the root field `field`."""
+    """How a subscription goes on: `variable` takes the cursor that was last seen under the root field `field`. A
+    message of type `ends` says that it ends though there will be more, and where to go on."""
 
     variable: str
     field: str
+    ends: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +173,8 @@ def _with_cursor(operation: OperationDefinitionNode, schema: GraphQLSchema) -> P
         operation = _declaring(operation, variable, get_named_type(told.args[AFTER].type).name)
         selected = replace(selected, arguments=(*(selected.arguments or ()), _argument(AFTER, variable)))
     operation = replace(operation, selection_set=SelectionSetNode(selections=(selected,)))
-    return Prepared(operation, repeatable=False, resume=Resume(variable, (field.alias or field.name).value))
+    resume = Resume(variable, (field.alias or field.name).value, _ending(told, schema))
+    return Prepared(operation, repeatable=False, resume=resume)
 
 
 def _selecting_cursor(field: FieldNode, told: GraphQLField, schema: GraphQLSchema) -> FieldNode | None:
@@ -184,9 +188,29 @@ def _selecting_cursor(field: FieldNode, told: GraphQLField, schema: GraphQLSchem
         return None
     if not is_union_type(of):
         return replace(field, selection_set=_and(selections, _field(CURSOR))) if CURSOR in of.fields else None  # type: ignore[attr-defined]
-    having = [each for each in schema.get_possible_types(of) if CURSOR in each.fields]
-    added = [_when(each, _field(CURSOR)) for each in having]
+    having = {each.name for each in schema.get_possible_types(of) if CURSOR in each.fields}
+    added = [_when(each, _field(CURSOR)) for each in _together(having, of, schema)]
+    if ends := _ending(told, schema):
+        added.append(_when(ends, _field(AFTER)))
     return replace(field, selection_set=_and(selections, *added)) if having else None
+
+
+def _ending(told: GraphQLField, schema: GraphQLSchema) -> str:
+    """The type of message that only says where to go on: it has `after`, where others have `cursor`."""
+    of = get_named_type(told.type)
+    members = schema.get_possible_types(of) if is_union_type(of) else ()
+    return next((each.name for each in members if AFTER in each.fields and CURSOR not in each.fields), "")
+
+
+def _together(having: set[str], of: GraphQLNamedType, schema: GraphQLSchema) -> list[str]:
+    """The members of a union that have a cursor, as one interface where there is one that says just that."""
+    members = {each.name for each in schema.get_possible_types(of)}  # type: ignore[arg-type]
+    for name, each in sorted(schema.type_map.items()):
+        if not is_interface_type(each) or CURSOR not in each.fields:
+            continue
+        if {one.name for one in schema.get_possible_types(each)} & members == having:
+            return [name]
+    return sorted(having)
 
 
 # Keys
@@ -291,8 +315,8 @@ def _field(name: str) -> FieldNode:
     return FieldNode(name=NameNode(value=name))
 
 
-def _when(of: GraphQLObjectType, *selected: SelectionNode) -> InlineFragmentNode:
-    condition = NamedTypeNode(name=NameNode(value=of.name))
+def _when(of: str, *selected: SelectionNode) -> InlineFragmentNode:
+    condition = NamedTypeNode(name=NameNode(value=of))
     return InlineFragmentNode(type_condition=condition, selection_set=SelectionSetNode(selections=selected))
 
 

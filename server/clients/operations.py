@@ -88,7 +88,7 @@ def read(texts: dict[str, str], schema: GraphQLSchema) -> Operations | Problems:
 
 def _unnameable(definitions: Sequence[ExecutableDefinitionNode]) -> Iterator[tuple[Node, Problem]]:
     """What can't be called anything in code."""
-    known: dict[str, str] = {}
+    known: dict[tuple[type, str], str] = {}
     for each in definitions:
         if each.name is None:
             said = "an operation without a name"
@@ -96,7 +96,7 @@ def _unnameable(definitions: Sequence[ExecutableDefinitionNode]) -> Iterator[tup
                                 span=_over(each, len("query")))  # fmt: skip
             continue
         name = each.name.value
-        other = known.setdefault(pascal(name), name)
+        other = known.setdefault((type(each), pascal(name)), name)
         if other != name:
             yield each, Problem("GRAPHQL_NAME", f"`{name}` and `{other}` are one name in code",
                                 hint="names differ by more than capitals and underscores",

@@ -249,6 +249,7 @@ def _documents(shapes: Shapes, documents: Mapping[str, tuple[str, str]], trusted
         if each.resume:
             body.append(f'    after="{each.resume.variable}",')
             body.append(f'    field="{each.resume.field}",')
+            body += [f'    ends="{each.resume.ends}",'] if each.resume.ends else []
         body.append(")")
     yield from _module("The operations, as they are sent.", body[1:], {".transport": ("Document",)})
 

@@ -123,11 +123,11 @@ class <asking>:
                             if event != "next":
                                 continue
                             message = checked(read_json(data, self._url), response.status_code)
-                            value = read_answer(read, message)
+                            if document.resume(given, message):
+                                raise CutOff(f"{self._url} ended the stream before its end")
                             tried, renewed = 0, False
-                            document.resume(given, message)
-                            yield value
-                raise CutOff(f"{self._url} ended the stream before it was complete")
+                            yield read_answer(read, message)
+                raise CutOff(f"{self._url} ended the stream before its end")
             except (httpx.HTTPError, ClientError) as error:
                 failure = failed(error, self._url, waiting=False)
             # What can't go on where it broke off would miss something, and not know what.
@@ -213,6 +213,8 @@ class Document:
     """The variable that takes the cursor where a stream goes on."""
     field: str | None = None
     """The field that has it."""
+    ends: str | None = None
+    """The type of message by which the server says that it ends though there will be more, and where to go on."""
 
     def body(self, variables: Mapping[str, Any]) -> bytes:
         asked = {"documentId": self.id} if self.text is None else {"query": self.text}
@@ -224,12 +226,16 @@ class Document:
             _fill(variables, path, new_key)
         return variables
 
-    def resume(self, variables: dict[str, Any], message: Any) -> None:
-        """Sees to it that the stream goes on behind this message."""
-        if self.after is not None:
-            cursor = (message.get(self.field) or {}).get("cursor")
-            if cursor is not None:
-                variables[self.after] = cursor
+    def resume(self, variables: dict[str, Any], message: Any) -> bool:
+        """Sees to it that the stream goes on behind this message; whether it has to, since the server ends it here."""
+        told = message.get(self.field) or {}
+        if self.after is None:
+            return False
+        if self.ends is not None and told.get("__typename") == self.ends:
+            variables[self.after] = told.get("after")
+            return True
+        variables[self.after] = told.get("cursor") or variables.get(self.after)
+        return False
 
 
 def _fill(value: Any, path: tuple[str, ...], new_key: Callable[[], str]) -> None:

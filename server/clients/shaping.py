@@ -23,7 +23,6 @@ from graphql import (
     OperationType,
     SelectionSetNode,
     get_named_type,
-    get_nullable_type,
     is_abstract_type,
     is_composite_type,
     is_list_type,
@@ -34,6 +33,7 @@ from graphql import (
 
 from memql.codegen.declared import pascal
 from server.clients.additions import TYPENAME, Documents, Prepared
+from server.clients.naming import class_of, joined, one_of
 from server.clients.operations import doc_of
 from server.clients.shapes import (
     Choice,
@@ -108,7 +108,7 @@ class _Shaping:
             self.made.scalars.add(of.name)
         if not isinstance(of, GraphQLInputObjectType) or of.name in self._types:
             return
-        name = self._types[of.name] = self._free(_class(of.name))
+        name = self._types[of.name] = self._free(class_of(of.name))
         for each in of.fields.values():
             self._declare_input(get_named_type(each.type))
         fields = tuple(
@@ -120,7 +120,7 @@ class _Shaping:
 
     def _declare_enum(self, of: GraphQLEnumType) -> None:
         if of.name not in self._types:
-            self._types[of.name] = self._free(_class(of.name))
+            self._types[of.name] = self._free(class_of(of.name))
             values = tuple((name, each.description or "") for name, each in of.values.items())
             self.made.enums.append(Enum(self._types[of.name], of.description or "", values))
 
@@ -192,7 +192,7 @@ class _Shaping:
         members: list[tuple[tuple[str, ...], Record]] = []
         for types in groups.values():
             called = self._called(types, of, selected)
-            own = self._free(called if called.startswith(name) else name + called)
+            own = self._free(joined(name, called))
             said = self._said(types[0]) if len(types) == 1 else f"One of {', '.join(types)}."
             members.append(
                 (tuple(types), self._record(own, said, selected, self._collect(selected, types[0]), tuple(types)))
@@ -244,13 +244,13 @@ class _Shaping:
             elif key in inherited and seen[0].node.selection_set:
                 fields.append(inherited[key][0])
             else:
-                # Of `mutation Remember { remember }` comes a Remember, not a RememberRemember.
-                fields.append(self._field(key, seen, "" if path == pascal(key) else path or name))
+                # Of `query Recall { search }` comes a Recall: there is nothing else that it might mean.
+                fields.append(self._field(key, seen, path or name, path if len(collected) == 1 else ""))
         made = Record(name, doc, tuple(fields), bases)
         self._declare(made)
         return made
 
-    def _field(self, key: str, seen: Sequence[_Seen], path: str) -> Field:
+    def _field(self, key: str, seen: Sequence[_Seen], path: str, name: str = "") -> Field:
         each = self._nearest(seen)
         told = self._schema.get_type(each.of).fields[each.node.name.value]  # type: ignore[union-attr]
         optional = all(one.optional for one in seen)
@@ -264,7 +264,7 @@ class _Shaping:
             ]
             if (shared := self._shared(inner, named.name)) is not None:
                 return Named(shared.name)
-            called = path + _one_of(pascal(key), told.type)
+            called = name or path + one_of(pascal(key), told.type)
             return Named(self._composite(self._free(called), named.description or "", inner, named.name).name)
 
         return Field(
@@ -397,18 +397,3 @@ def _ancestors(record: Record) -> Iterable[Record]:
     for base in record.bases:
         yield base
         yield from _ancestors(base)
-
-
-def _one_of(name: str, of: object) -> str:
-    """What one of a list is called: of `edges` an edge."""
-    if not is_list_type(get_nullable_type(of)):  # type: ignore[call-overload]
-        return name
-    for ending, others in (("ies", "y"), ("ches", "ch"), ("shes", "sh"), ("sses", "ss"), ("xes", "x")):
-        if name.endswith(ending):
-            return name.removesuffix(ending) + others
-    return name if name.endswith(("ss", "us", "is")) else name.removesuffix("s")
-
-
-def _class(name: str) -> str:
-    """What a type of the schema is called in code: like there, with a capital letter first."""
-    return name if name[0].isupper() else pascal(name)

@@ -42,6 +42,7 @@ RESERVED = frozenset(
 )
 """What no type may be called."""
 _OF_CLIENTS = frozenset("ask live post renews pause url options retries current constructor".split())
+_ERRORS = ("Busy", "ClientError", "CutOff", "NotMemql", "NotReached", "Refused", "TimedOut", "Unauthenticated")
 _ANSWERS, _TRANSPORT = ("DateTime", "Json"), ("AskOptions", "TypedDocument")
 
 
@@ -226,7 +227,8 @@ def _documents(shapes: Shapes, documents: Mapping[str, tuple[str, str]], trusted
         body.append(f"  repeatable: {json.dumps(each.repeatable)},")
         if each.resume:
             variable, field = json.dumps(each.resume.variable), json.dumps(each.resume.field)
-            body.append(f"  resume: {{ variable: {variable}, field: {field} }},")
+            ends = f", ends: {json.dumps(each.resume.ends)}" if each.resume.ends else ""
+            body.append(f"  resume: {{ variable: {variable}, field: {field}{ends} }},")
         body.append("};")
     groups = {
         "inputs": [variables_of(each, shapes) for each in shapes.methods],
@@ -257,8 +259,9 @@ def _client(shapes: Shapes) -> Iterator[str]:
     yield from values
     yield from (lines[2:] if lines[1:2] == [""] else lines[1:])
     yield ""
-    yield 'export * from "./transport.js";'
-    yield 'export * from "./answers.js";'
+    yield f'export {{ {", ".join(_ERRORS)} }} from "./answers.js";'
+    yield 'export type { DateTime, GraphqlError, Json } from "./answers.js";'
+    yield 'export type { AskOptions, ClientOptions, Retries, TypedDocument } from "./transport.js";'
     yield 'export type * from "./inputs.js";'
     yield 'export type * from "./results.js";'
 

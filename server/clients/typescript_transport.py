@@ -15,8 +15,11 @@ export interface Sent {
   readonly keys?: readonly (readonly string[])[];
   /** Whether asking twice does no more than asking once. */
   readonly repeatable: boolean;
-  /** The variable that takes the cursor where a stream goes on, and the field that has it. */
-  readonly resume?: { readonly variable: string; readonly field: string };
+  /**
+   * The variable that takes the cursor where a stream goes on, the field that has it, and the type of message by which
+   * the server says that it ends though there will be more, and where to go on.
+   */
+  readonly resume?: { readonly variable: string; readonly field: string; readonly ends?: string };
 }
 
 /** An operation with the types of what it gives and takes. */
@@ -132,18 +135,15 @@ export class Asking {
             if (event === "complete") return;
             if (event !== "next") continue;
             const message = checked(parsed(data, this.url), response.status, null) as Fields;
+            if (resumed(document, given, message)) throw new CutOff(`${this.url} ended the stream before its end`);
             [tried, renewed] = [0, false];
-            if (document.resume) {
-              const cursor = (message[document.resume.field] as Fields | null)?.["cursor"];
-              if (cursor !== undefined && cursor !== null) given[document.resume.variable] = cursor;
-            }
             // Whoever takes their time with a message is no reason to call the stream dead.
             stop.rest();
             yield message as D;
             stop.in(this.options.silence ?? 60_000);
           }
         }
-        throw new CutOff(`${this.url} ended the stream before it was complete`);
+        throw new CutOff(`${this.url} ended the stream before its end`);
       } catch (error) {
         failure = stop.told(error, this.url, false);
       } finally {
@@ -264,6 +264,19 @@ function fill(value: unknown, path: readonly string[], newKey: () => string): vo
     if (others.length > 0) fill(fields[step], others, newKey);
     else fields[step] ??= newKey();
   }
+}
+
+/** Sees to it that a stream goes on behind a message; whether it has to, since the server ends it here. */
+function resumed(document: Sent, variables: Fields, message: Fields): boolean {
+  if (!document.resume) return false;
+  const { variable, field, ends } = document.resume;
+  const told = message[field] as Fields | null;
+  if (ends !== undefined && told?.["__typename"] === ends) {
+    variables[variable] = told["after"];
+    return true;
+  }
+  variables[variable] = told?.["cursor"] ?? variables[variable];
+  return false;
 }
 
 function newKey(): string {
