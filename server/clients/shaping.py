@@ -316,12 +316,17 @@ class _Shaping:
                 or {id(one.node) for one in collected[key]} == {id(one.node) for one in seen}
                 for key, seen in inside.items()
             )
-            known = {each.key: each for one in found for each in one.fields}
-            agreeing = all(known.get(each.key, each) == each for each in base.fields)
             covering = {each.key for each in base.fields} <= set(collected)
-            if whole and agreeing and covering and base not in found:
+            if whole and covering and base not in found:
                 found.append(base)
-        return tuple(each for each in found if not any(each in _ancestors(one) for one in found))
+        nearest = [each for each in found if not any(each in _ancestors(one) for one in found)]
+        agreeing: dict[str, Field] = {}
+        kept: list[Record] = []
+        for base in nearest:
+            if all(agreeing.get(each.key, each) == each for each in base.fields):
+                agreeing |= {each.key: each for each in base.fields}
+                kept.append(base)
+        return tuple(kept)
 
     def _spread(self, selections: SelectionSetNode, of: str, types: tuple[str, ...]) -> list[str]:
         """The fragments that are always spread in a selection of these types; of none in particular: of its own."""

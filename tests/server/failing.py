@@ -65,7 +65,7 @@ LAST = 12
 
 class Ticks(BaseHTTPRequestHandler):
     """Tells numbers as server-sent events, from behind `after` on, in GraphQL over SSE's distinct mode. It breaks off
-    after each third message, in a different way each time; it knows a token for one connection only."""
+    after each third message, each time in another way; it is busy at first, and knows a token for one connection."""
 
     protocol_version = "HTTP/1.1"
     asked: ClassVar[list[dict[str, Any]]] = []
@@ -84,7 +84,7 @@ class Ticks(BaseHTTPRequestHandler):
         elif any(each["token"] == token for each in self.asked[1:-1]) and token:
             self._answer(401, {"errors": [{"message": "it is over", "extensions": {"code": "UNAUTHENTICATED"}}]})
         else:
-            self._stream(number, int(body["variables"].get("after") or 0))
+            self._stream(int(body["variables"].get("from") or 0))
 
     def _answer(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
         text = json.dumps(body).encode() if body else b"come back later"
@@ -94,7 +94,7 @@ class Ticks(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    def _stream(self, number: int, after: int) -> None:
+    def _stream(self, after: int) -> None:
         self.send_response(200)
         self.send_header("content-type", "text/event-stream; charset=utf-8")
         self.send_header("transfer-encoding", "chunked")
@@ -102,7 +102,8 @@ class Ticks(BaseHTTPRequestHandler):
         self._send(b": a sign of life\n\n")
         for tick in range(after + 1, min(after + 3, LAST) + 1):
             told = {"__typename": "Tick", "cursor": str(tick), "n": tick, "said": "tick\u2028é"}
-            text = b"event: next\r\ndata: " + json.dumps({"data": {"ticks": told}}, ensure_ascii=False).encode() + b"\r\n\r\n"
+            said = json.dumps({"data": {"ticks": told}}, ensure_ascii=False)
+            text = f"event: next\r\ndata: {said}\r\n\r\n".encode()
             # In two pieces, the first of which ends within a character.
             place = text.index("é".encode()) + 1
             self._send(text[:place])
@@ -110,11 +111,11 @@ class Ticks(BaseHTTPRequestHandler):
         if after + 3 >= LAST:
             self._send(b"event: complete\ndata:\n\n")
             self._send(b"")
-        elif number % 3 == 0:
+        elif after == 0:
             ended = {"data": {"ticks": {"__typename": "GoOn", "after": str(after + 3)}}}
             self._send(b"event: next\ndata: " + json.dumps(ended).encode() + b"\n\nevent: complete\n\n")
             self._send(b"")
-        elif number % 3 == 1:
+        elif after == 3:
             over = {"errors": [{"message": "it is over", "extensions": {"code": "EXPIRED", "requestId": "r1"}}]}
             self._send(b"event: next\ndata: " + json.dumps(over).encode() + b"\n\nevent: complete\n\n")
             self._send(b"")
