@@ -22,6 +22,8 @@ def wire(port: int) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
+        # Only that ends an `accept` that is under way.
+        listening.shutdown(socket.SHUT_RDWR)
         listening.close()
 
 
