@@ -164,8 +164,9 @@ def asked(of: Kind) -> str:
 
 def _results(shapes: Shapes) -> Iterator[str]:
     body: list[str] = []
+    names = _names_of(shapes)
     for each in shapes.results:
-        body += ["", "", *(_record(each) if isinstance(each, Record) else _choice(each))]
+        body += ["", "", *(_record(each, names) if isinstance(each, Record) else _choice(each))]
     groups = {
         **_ABC, "typing": ("Annotated", "Literal", "TypeAlias"), "pydantic": ("Tag",),
         ".inputs": [each.name for each in shapes.enums], ".values": _VALUES,
@@ -173,10 +174,17 @@ def _results(shapes: Shapes) -> Iterator[str]:
     yield from _module("What comes back: the data of each operation, and the fragments that they share.", body, groups)
 
 
-def _record(record: Record) -> Iterator[str]:
+def _names_of(shapes: Shapes) -> dict[str, str]:
+    """What each key of any record is called: the same in all of them, since one may stand under another. Those that are
+    written as is usual come first."""
+    keys = {each.key for record in shapes.results if isinstance(record, Record) for each in record.fields}
+    order = ["__typename", *sorted(keys - {"__typename"}, key=lambda key: (camel(snake(key)) != key, key))]
+    return dict(zip(order, _fields(order), strict=True))
+
+
+def _record(record: Record, names: Mapping[str, str]) -> Iterator[str]:
     yield f"class {record.name}({', '.join(base.name for base in record.bases) or 'Shape'}):"
     yield from _docstring(record.doc, "    ")
-    names = dict(zip([each.key for each in record.fields], _fields([each.key for each in record.fields]), strict=True))
     if record.own and record.doc:
         yield ""
     for each in record.own:
@@ -323,7 +331,8 @@ _OF_MODELS = frozenset(dir(BaseModel)) | {"model_config", "model_fields", "model
 
 
 def _fields(keys: Sequence[str]) -> list[str]:
-    return _unique([_plain(snake(key), _HIDING | _OF_MODELS) for key in keys])
+    named = ("typename" if key == "__typename" else _plain(snake(key), _HIDING | _OF_MODELS) for key in keys)
+    return _unique([*named])
 
 
 def _members(values: Sequence[str]) -> list[str]:

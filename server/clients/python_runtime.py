@@ -294,7 +294,8 @@ def _seconds(retry_after: str | None) -> float | None:
 
 def read_answer(read: type[T], data: Any) -> T:
     try:
-        return read.model_validate(data)
+        # By GraphQL's names alone: one of them may be what Python calls another.
+        return read.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
         place = ".".join(str(each) for each in error.errors()[0]["loc"])
         raise Unexpected(f"`{place}` is not what the schema said when this client was made: make it again") from error
