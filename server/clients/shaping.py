@@ -292,6 +292,9 @@ class _Shaping:
         if not self._covers(self._documents.fragments[name], of):
             return None
         found = self._fragment(name)
+        asked = len(selections) < len(inner[0][0].selections)
+        if asked and isinstance(found, Record) and not any(each.key == TYPENAME for each in found.fields):
+            return None
         if isinstance(found, Choice) and not is_abstract_type(self._schema.get_type(of)):
             return next((record for types, record in found.members if of in types), found.other)
         return found
