@@ -258,6 +258,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "showing",
         "catalogs",
         "keys",
+        "clients",
         "codegen",
         "demo",
         "upkeep",
@@ -266,6 +267,20 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "server.access": ("form", "tally", "origins", "keystore", "keysets", "tokens", "gate"),
     "server.executor": ("leaves", "shapes", "compiler", "kept"),
+    "server.clients": (
+        "operations",
+        "additions",
+        "shapes",
+        "naming",
+        "shaping",
+        "python_runtime",
+        "python_transport",
+        "python",
+        "typescript_runtime",
+        "typescript_transport",
+        "typescript",
+        "manifest",
+    ),
     "server.shell": ("screen", "script", "history", "session", "commands", "editor"),
 }
 
