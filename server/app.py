@@ -12,7 +12,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from html import escape
 from typing import TypeAlias
 
@@ -21,10 +21,11 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from engine.clock import Clock, SystemClock, ulid
 from engine.embed import Embedder
@@ -38,11 +39,15 @@ from server.identity import LOCAL, always
 from server.listener import names_this_machine
 from server.responses import OUR_MISTAKE, error_response
 from server.settings import Settings
+from server.sockets import Protocol
+from server.streams import Streams
 
 log = structlog.get_logger("memql")
 
 SHUTDOWN_SECONDS = 10
 """How long requests that are being answered have when the server is told to stop."""
+FAREWELL_SECONDS = 3
+"""How long subscribers have, before that, to take what waits for them and to be told where to go on."""
 
 _REQUEST_ID = re.compile(r"[\w.:-]{1,100}\Z", re.ASCII)
 
@@ -60,11 +65,13 @@ def make_app(settings: Settings, tenants: Tenants, clock: Clock) -> Starlette:
         try:
             yield
         finally:
+            await endpoint.streams.close(0)
             await asyncio.to_thread(tenants.close)
 
     app = Starlette(
         routes=[
             Route("/graphql", endpoint),
+            WebSocketRoute("/graphql", endpoint),
             Route("/livez", livez),
             Route("/readyz", readyz),
             Route("/", welcome),
@@ -72,7 +79,7 @@ def make_app(settings: Settings, tenants: Tenants, clock: Clock) -> Starlette:
         exception_handlers={HTTPException: _not_here},
         lifespan=lifespan,
     )
-    app.state.desk, app.state.settings = desk, settings
+    app.state.desk, app.state.settings, app.state.streams = desk, settings, endpoint.streams
     app.add_middleware(Requests, clock=clock)
     return app
 
@@ -85,44 +92,64 @@ class Requests:
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        request = Request(scope)
-        given = request.headers.get("x-request-id", "")
+        connection = HTTPConnection(scope)
+        given = connection.headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.match(given) else ulid(self._clock.now(), self._clock.entropy(10))
-        request.state.request_id = request_id
+        connection.state.request_id = request_id
         began, status = self._clock.monotonic(), 0
 
         async def answering(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            match message["type"]:
+                case "http.response.start" | "websocket.http.response.start":
+                    status = message["status"]
+                case "websocket.accept":
+                    status = 101
+                case "websocket.close":
+                    status = message["code"]
+            if message["type"] in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._answerer(request)(scope, receive, answering)
+                await self._answerer(connection)(scope, receive, answering)
             except Exception as error:
                 log.error("a request failed", exc_info=error)
                 if not status:
-                    await error_response(500, "INTERNAL", OUR_MISTAKE, request_id)(scope, receive, answering)
-            milliseconds = round((self._clock.monotonic() - began) * 1000, 1)
+                    await _denied(error_response(500, "INTERNAL", OUR_MISTAKE, request_id))(scope, receive, answering)
+                elif scope["type"] == "websocket" and status == 101:
+                    with suppress(RuntimeError):
+                        await answering({"type": "websocket.close", "code": 1011, "reason": OUR_MISTAKE})
             log.info(
                 "request",
-                method=request.method,
+                method=scope.get("method", "WEBSOCKET"),
                 path=scope["path"],
                 status=status,
-                ms=milliseconds,
-                tenant=request.headers.get(TENANT_HEADER),
+                ms=round((self._clock.monotonic() - began) * 1000, 1),
+                tenant=connection.headers.get(TENANT_HEADER),
             )
 
-    def _answerer(self, request: Request) -> ASGIApp:
-        if names_this_machine(request.headers.get("host", "")):
+    def _answerer(self, connection: HTTPConnection) -> ASGIApp:
+        if names_this_machine(connection.headers.get("host", "")):
             return self._app
         message = "this server answers only to this machine's own names, such as localhost"
-        return error_response(421, "WRONG_HOST", message, request.state.request_id)
+        return _denied(error_response(421, "WRONG_HOST", message, connection.state.request_id))
+
+
+def _denied(response: Response) -> ASGIApp:
+    """The response also to who wanted a WebSocket."""
+
+    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(response)
+        else:
+            await response(scope, receive, send)
+
+    return answering
 
 
 async def _not_here(request: Request, error: Exception) -> Response:
@@ -162,13 +189,19 @@ Going: TypeAlias = Callable[[], bool]
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, started: Callable[[Going], None]) -> None:
+    def __init__(self, config: uvicorn.Config, streams: Streams, started: Callable[[Going], None]) -> None:
         super().__init__(config)
+        self._streams = streams
         self._told = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._told(lambda: not self.should_exit)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # uvicorn would cut WebSockets off before anyone on them is told anything.
+        await self._streams.close(FAREWELL_SECONDS)
+        await super().shutdown(sockets)
 
 
 def assemble(settings: Settings, clock: Clock, embedder: Embedder | None) -> Starlette:
@@ -201,8 +234,11 @@ def serve(settings: Settings, listener: socket.socket, started: Callable[[Going]
         log_config=None,
         access_log=False,
         server_header=False,
-        ws="none",
+        ws=Protocol,
+        ws_max_size=settings.requests.frame_bytes,
+        ws_ping_interval=settings.requests.keepalive_seconds,
+        ws_ping_timeout=settings.requests.keepalive_seconds,
         lifespan="on",
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    _Server(config, listening).run(sockets=[listener])
+    _Server(config, app.state.streams, listening).run(sockets=[listener])

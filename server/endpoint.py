@@ -1,10 +1,12 @@
-"""The GraphQL endpoint: one operation over HTTP, as the GraphQL-over-HTTP specification has it.
+"""The GraphQL endpoint: one operation over HTTP, as the GraphQL-over-HTTP specification has it; any number of them over
+a WebSocket, and one with many messages as server-sent events.
 
 Refuses what is too long before it is read, and lets no message of Python or of a library out. Changes come by POST with
 a JSON body alone, which no page of another site can send without asking first.
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -12,18 +14,24 @@ from cross_web import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
 
 from engine.stopping import Stop, current
 from memql.errors import Problem, Reason, Refusal
 from server.context import Context, Desk
-from server.identity import Identify
+from server.events import Events, wants_events
+from server.identity import Identify, Identity
 from server.rankings import Rankings
 from server.responses import error_response
 from server.schema import make_schema, tell
 from server.settings import RequestLimits
+from server.sockets import Connection
+from server.streams import Asker, Operation, Streams
 
 GRAPHQL_JSON = "application/graphql-response+json"
 TENANT_HEADER = "X-MemQL-Tenant"
@@ -36,14 +44,19 @@ class TooLong(Exception):
 class Endpoint(GraphQL[Context, None]):
     def __init__(self, desk: Desk, identify: Identify, tenant: str, limits: RequestLimits) -> None:
         """`tenant` is that of callers who name none, and belong to none."""
-        super().__init__(make_schema(limits), graphql_ide=None, subscription_protocols=())
+        super().__init__(make_schema(limits), graphql_ide=None, subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,))
         self._desk = desk
         self._identify = identify
         self._tenant = tenant
         self._limits = limits
         self._rankings = Rankings(limits.rankings)
+        self.clock = desk.tenants.clock
+        self.streams = Streams(self.schema, self._said, desk, limits, self._rankings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._connected(WebSocket(scope, receive, send))
+            return
         whole = asyncio.Event()
         request = Request(scope, _bounded(receive, self._limits.body_bytes, whole))
         request_id = request.state.request_id
@@ -65,9 +78,11 @@ class Endpoint(GraphQL[Context, None]):
         identity = await self._identify(request, None)
         if isinstance(identity, Refusal):
             return _unidentified(identity, request.state.request_id)
-        tenant = request.headers.get(TENANT_HEADER, identity.tenant or self._tenant)
-        if identity.tenant not in (None, tenant):
-            return _unidentified(_ELSEWHERE, request.state.request_id)
+        tenant = self._asked_of(identity, request.headers.get(TENANT_HEADER))
+        if isinstance(tenant, Refusal):
+            return _unidentified(tenant, request.state.request_id)
+        if wants_events(request):
+            return await self._events(request, Asker(identity, tenant, request.state.request_id))
         context = Context(self._desk, tenant, identity, self._limits, self._rankings)
         try:
             return await self.run(request, context=context)
@@ -76,6 +91,60 @@ class Endpoint(GraphQL[Context, None]):
             raise
         finally:
             await context.close()
+
+    def _asked_of(self, identity: Identity, named: str | None) -> str | Refusal:
+        """The tenant that is asked: the one that was named, or the asker's own."""
+        tenant = named or identity.tenant or self._tenant
+        return tenant if identity.tenant in (None, tenant) else _ELSEWHERE
+
+    # Many messages
+
+    async def _events(self, request: Request, asker: Asker) -> Response:
+        data = await self.parse_http_body(self.request_adapter_class(request))
+        if isinstance(data, list):
+            raise HTTPException(400, "one operation at a time")
+        asked = Operation(data.query, data.variables, data.operation_name, data.extensions)
+        expires, left = asker.identity.expires_at, None
+        if expires is not None:
+            left = max((expires - self.clock.now()) / 1e6, 0)
+        extensions = {"code": "EXPIRED", "requestId": asker.request_id}
+        expired = self.encode_json({"errors": [{"message": "these credentials have ended", "extensions": extensions}]})
+        messages = self.streams.carried_out(asked, asker)
+        return Events(messages, self._limits.keepalive_seconds, left, expired)
+
+    async def _connected(self, socket: WebSocket) -> None:
+        request_id = socket.state.request_id
+        if not self._check_websocket_origin(socket):
+            message = "a page of another site may not connect here"
+            await socket.send_denial_response(error_response(403, "WRONG_ORIGIN", message, request_id))
+            return
+        protocol = await self.pick_websocket_subprotocol(socket)
+        await socket.accept(protocol)
+        if protocol is None:
+            await socket.close(4406, "ask for the protocol graphql-transport-ws")
+            return
+        await Connection(self, socket, self.streams, socket.headers.get(TENANT_HEADER)).handle()
+
+    async def asker(self, socket: WebSocket, payload: Mapping[str, Any], named: str | None) -> Asker | Refusal:
+        """Who connects, by what connection_init brings: `authorization` ("Bearer …") and `tenant`; what is absent is
+        taken from the headers."""
+        given = {str(name).lower(): value for name, value in payload.items() if isinstance(value, str)}
+        identity = await self._identify(socket, given.get("authorization"))
+        if isinstance(identity, Refusal):
+            return identity
+        tenant = self._asked_of(identity, given.get("tenant", given.get(TENANT_HEADER.lower(), named)))
+        return tenant if isinstance(tenant, Refusal) else Asker(identity, tenant, socket.state.request_id)
+
+    def _said(self, result: ExecutionResult, request_id: str) -> Mapping[str, Any]:
+        """One message, as an answer over HTTP would have it."""
+        body: dict[str, Any] = {} if isinstance(result, PreExecutionError) else {"data": result.data}
+        if result.errors:
+            body["errors"] = list(tell(result.errors, self._limits, request_id))
+        if result.extensions:
+            body["extensions"] = result.extensions
+        return body
+
+    # One answer
 
     def decode_json(self, data: str | bytes) -> object:
         try:

@@ -22,6 +22,7 @@ from server.mutations import Mutation
 from server.queries import Query
 from server.responses import OUR_MISTAKE
 from server.settings import RequestLimits
+from server.subscriptions import Subscription
 from server.types import ITEMS, SCALARS, CustomItem
 
 log = structlog.get_logger(__name__)
@@ -55,6 +56,7 @@ def make_schema(limits: RequestLimits) -> Schema:
     return Schema(
         Query,
         Mutation,
+        Subscription,
         types=[*ITEMS.values(), CustomItem],
         config=StrawberryConfig(scalar_map=SCALARS),
         extensions=[
