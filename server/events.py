@@ -97,4 +97,3 @@ class _Sending:
 async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-

@@ -13,6 +13,9 @@ from graphql import (
     lexicographic_sort_schema,
     print_schema,
 )
+from graphql import (
+    OperationType as GraphQLOperation,
+)
 from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import ExecutionContext as Execution
@@ -22,6 +25,7 @@ from server.mutations import Mutation
 from server.queries import Query
 from server.responses import OUR_MISTAKE
 from server.settings import RequestLimits
+from server.streams import Streamed
 from server.subscriptions import Subscription
 from server.types import ITEMS, SCALARS, CustomItem
 
@@ -49,6 +53,29 @@ class OneOperation(SchemaExtension):
         yield
 
 
+class ManyMessages(SchemaExtension):
+    """Refuses a subscription where there can be one answer only. Stands behind the cache of what is valid."""
+
+    def on_validate(self) -> Iterator[None]:
+        context = self.execution_context
+        if not context.pre_execution_errors and not isinstance(context.context, Streamed) and _subscribes(context):
+            how = "ask with `accept: text/event-stream`, or over a WebSocket by graphql-transport-ws"
+            error = GraphQLError(f"a subscription has many messages: {how}", extensions={"code": "NEEDS_A_STREAM"})
+            context.pre_execution_errors = [error]
+        yield
+
+
+def _subscribes(context: Execution) -> bool:
+    definitions = context.graphql_document.definitions if context.graphql_document else ()
+    name = context._provided_operation_name
+    return any(
+        isinstance(definition, OperationDefinitionNode)
+        and definition.operation is GraphQLOperation.SUBSCRIPTION
+        and (name is None or (definition.name is not None and definition.name.value == name))
+        for definition in definitions
+    )
+
+
 def make_schema(limits: RequestLimits) -> Schema:
     """The schema whose documents are held to these limits."""
     # Extensions are made anew for each document; the rules in them must not be: what was found valid is kept by them.
@@ -63,6 +90,7 @@ def make_schema(limits: RequestLimits) -> Schema:
             ParserCache,
             ValidationCache,
             OneOperation,
+            ManyMessages,
             lambda: AddValidationRules(kept),
             lambda: MaxTokensLimiter(limits.tokens),
         ],

@@ -7,14 +7,16 @@ graphql-ws is not spoken.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage, Message
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -23,11 +25,14 @@ from websockets.server import ServerProtocol
 
 from memql.errors import Reason, Refusal
 from server.identity import Identity
+from server.responses import OUR_MISTAKE
 from server.streams import Asker, Streams
 from server.streams import Operation as Asked
 
 if TYPE_CHECKING:
     from server.endpoint import Endpoint
+
+log = structlog.get_logger(__name__)
 
 _REASON_BYTES = 123
 """What a close frame has room for."""
@@ -40,7 +45,7 @@ class Connection(BaseGraphQLTransportWSHandler[None, None]):
         limits = streams.limits
         super().__init__(
             endpoint,
-            ASGIWebSocketAdapter(endpoint, socket, socket),
+            _Adapter(endpoint, socket, socket),
             None,
             None,
             endpoint.schema,
@@ -151,21 +156,43 @@ class Connection(BaseGraphQLTransportWSHandler[None, None]):
         self.operations[id_] = operation
 
     async def _carry_out(self, operation: Operation[None, None], asked: Asked, asker: Asker) -> None:
-        with suppress(WebSocketDisconnect):
-            async with aclosing(self._streams.carried_out(asked, asker)) as messages:
-                async for told in messages:
-                    if told.errors:
-                        self.operations.pop(operation.id, None)
-                        await self._send(operation.id, "error", told.errors)
-                        return
-                    await self._send(operation.id, "next", told.text)
-            # Behind its last message the id is free again.
+        try:
+            await self._tell(operation, asked, asker)
+        except WebSocketDisconnect:
+            pass
+        except Exception as error:
+            log.error("an operation failed", exc_info=error)
             self.operations.pop(operation.id, None)
-            await self.send_message({"type": "complete", "id": operation.id})
+            told = {"message": OUR_MISTAKE, "extensions": {"code": "INTERNAL", "requestId": asker.request_id}}
+            await self._send(operation.id, "error", orjson.dumps([told]).decode())
+
+    async def _tell(self, operation: Operation[None, None], asked: Asked, asker: Asker) -> None:
+        async with aclosing(self._streams.carried_out(asked, asker)) as messages:
+            async for told in messages:
+                if told.errors:
+                    self.operations.pop(operation.id, None)
+                    await self._send(operation.id, "error", told.errors)
+                    return
+                await self._send(operation.id, "next", told.text)
+        # Behind its last message the id is free again.
+        self.operations.pop(operation.id, None)
+        await self.send_message({"type": "complete", "id": operation.id})
 
     async def _send(self, id_: str, kind: str, payload: str) -> None:
         if self._socket.application_state is WebSocketState.CONNECTED:
             await self._socket.send_text(f'{{"id":{orjson.dumps(id_).decode()},"type":"{kind}","payload":{payload}}}')
+
+
+class _Adapter(ASGIWebSocketAdapter):
+    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
+        """The messages, as they come."""
+        try:
+            async for text in self.ws.iter_text():
+                yield orjson.loads(text)
+        except orjson.JSONDecodeError:
+            raise NonJsonMessageReceived from None
+        except KeyError:
+            raise NonTextMessageReceived from None
 
 
 def _malformed(payload: Any) -> str | None:
@@ -191,6 +218,12 @@ class Protocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self.conn = _Bounded(max_size=self.config.ws_max_size, logger=logging.getLogger("websockets"))
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            # A handshake that was refused is complete; uvicorn would complain that it is not.
+            self.handshake_complete = True
 
 
 class _Bounded(ServerProtocol):

@@ -315,10 +315,14 @@ class Streams:
             operation_name=asked.name,
             operation_extensions=dict(asked.extensions) if asked.extensions is not None else None,
         )
-        async with aclosing(stream):
-            async for result in stream:
-                assert isinstance(result, ExecutionResult), "nothing here is delivered in pieces"
-                yield self._told(result, context.asker)
+        try:
+            async with aclosing(stream):
+                async for result in stream:
+                    assert isinstance(result, ExecutionResult), "nothing here is delivered in pieces"
+                    yield self._told(result, context.asker)
+        except GraphQLError as error:
+            # A document that is none is raised where others are told.
+            yield self._told(PreExecutionError(data=None, errors=[error]), context.asker)
 
     def _told(self, result: ExecutionResult, asker: Asker) -> Told:
         said = self._say(result, asker.request_id)

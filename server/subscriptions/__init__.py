@@ -27,7 +27,7 @@ from server.subscriptions.messages import (
     resume,
 )
 from server.subscriptions.relations import RelationChangeFilter, Relations
-from server.subscriptions.searching import search_twice
+from server.subscriptions.searching import Searching
 from server.types import Kinds
 
 Told: TypeAlias = Info[Streamed, Any]
@@ -100,7 +100,7 @@ def _live(info: Told, text: Text, params: Params = None, after: After = None) ->
 
 
 def _search(info: Told, input_: Search, first: First = 10) -> Messages:
-    return _ending(info.context) if info.context.part == "ending" else search_twice(info, input_, first)
+    return _part(info, Searching(info, input_, first), None)
 
 
 @strawberry.type(

@@ -108,7 +108,7 @@ async def _message(tenant: Tenant, stream: Streamed, told: Snapshot | Delta) -> 
         rows=_rows(told.rows, ids),
         ordered=told.ordered,
         notices=list(told.notices),
-        why=told.why or None,
+        because=told.why or None,
     )
 
 

@@ -127,7 +127,7 @@ class LiveSnapshot(Message):
     rows: list[LiveRow] = said("The rows.")
     ordered: bool = said("Whether rows have places.")
     notices: list[str] = said("What did not go as one might expect, and warnings of the compiler.")
-    why: str | None = said("To who wanted to resume: why all rows are told anew; else null.")
+    because: str | None = said("To who wanted to resume: why all rows are told anew; else null.")
 
 
 @strawberry.type(
