@@ -3,8 +3,8 @@
     python -m bench.subscriptions [--subscribers 1000] [--queries 50] [--writes 200] [--seconds 40] [--gather 200]
 
 The server is a process of its own, on this machine's own address. Prints milliseconds from an acknowledged write until
-it is delivered, the server's processor time for each message, its memory before and after, and whether everyone has
-the rows that the queries have in the end.
+it is delivered, the server's processor time for each message (what the same writes cost without subscribers is taken
+away), its memory before and after, and whether everyone has the rows that the queries have in the end.
 """
 
 import argparse
@@ -13,14 +13,13 @@ import itertools
 import statistics
 import tempfile
 import time
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
-import orjson
+import uvloop
 
-from tests.server.served import Served, Socket, ask, connected
+from bench.sockets import Asking, Listening
+from tests.server.served import Served
 
 QUERY = "LIVE MATCH (t:Task)-[:PART_OF]->(g:Goal {id: $goal}) RETURN t.id, t.title, t.progress"
 DOCUMENT = """subscription ($query: String!, $params: JSON, $after: String) {
@@ -42,40 +41,38 @@ NUMBERS = itertools.count()
 class Subscriber:
     """Keeps rows by what it is told, and when each position came."""
 
-    def __init__(self, socket: Socket, goal: str) -> None:
-        self.socket, self.goal = socket, goal
+    def __init__(self, goal: str, begun: asyncio.Semaphore) -> None:
+        self.goal = goal
         self.rows: dict[str, list[Any]] = {}
         self.told: list[tuple[int, float]] = []
         self.resumed = 0
         self.wrong = 0
-        self.bytes = 0
+        self.socket = Listening(self.hear)
+        self._begun = begun
+        self._after: str | None = None
+        self._ids = itertools.count()
 
-    async def listen(self, begun: asyncio.Semaphore) -> None:
-        after: str | None = None
-        while True:
-            await self.socket.subscribe(DOCUMENT, query=QUERY, params={"goal": self.goal}, after=after)
-            async for text in self.socket.connection:
-                at = time.monotonic()
-                self.bytes += len(text)
-                message = orjson.loads(text)
-                if message["type"] == "complete":
-                    break
-                told = message["payload"]["data"]["memqlLive"]
-                match told["__typename"]:
-                    case "LiveSnapshot":
-                        self.rows = {row["key"]: row["row"] for row in told["rows"]}
-                        begun.release()
-                    case "LiveDelta":
-                        self._change(told)
-                        self.told.append((int(told["cursor"].partition("-")[0]), at))
-                    case "ResumeAfter":
-                        after, self.resumed = told["after"], self.resumed + 1
-                        continue
-                    case _:
-                        raise SystemExit(f"refused: {told}")
-                after = told["cursor"]
-            else:
+    def hear(self, message: dict[str, Any]) -> None:
+        at = time.monotonic()
+        if message["type"] in ("connection_ack", "complete"):
+            variables = {"query": QUERY, "params": {"goal": self.goal}, "after": self._after}
+            payload = {"query": DOCUMENT, "variables": variables}
+            self.socket.send({"type": "subscribe", "id": str(next(self._ids)), "payload": payload})
+            return
+        told = message["payload"]["data"]["memqlLive"]
+        match told["__typename"]:
+            case "LiveSnapshot":
+                self.rows = {row["key"]: row["row"] for row in told["rows"]}
+                self._begun.release()
+            case "LiveDelta":
+                self._change(told)
+                self.told.append((int(told["cursor"].partition("-")[0]), at))
+            case "ResumeAfter":
+                self._after, self.resumed = told["after"], self.resumed + 1
                 return
+            case _:
+                raise SystemExit(f"refused: {told}")
+        self._after = told["cursor"]
 
     def _change(self, told: dict[str, Any]) -> None:
         self.wrong += sum(row["key"] in self.rows for row in told["added"])
@@ -85,32 +82,34 @@ class Subscriber:
         self.rows |= {row["key"]: row["row"] for row in (*told["added"], *told["changed"])}
 
 
-async def world(http: httpx.AsyncClient, url: str, queries: int) -> dict[str, list[str]]:
+NEW = "{ ... on Receipt { ids } ... on Error { message } }"
+RELATE = f"""mutation ($s: ID!, $t: ID!) {{
+    relate(input: {{source: $s, kind: "PART_OF", target: $t}}) {NEW} }}"""
+
+
+async def world(http: Asking, queries: int) -> dict[str, list[str]]:
     """Goals, and the tasks of each."""
     goals: dict[str, list[str]] = {}
-    new = "{ ... on Receipt { ids } ... on Error { message } }"
     for n in range(queries):
-        made = await ask(http, url, f'mutation {{ setGoal(input: {{title: "goal {n}"}}) {new} }}')
-        goal = made["setGoal"]["ids"][0]
+        goal = (await http.ask(f'mutation {{ setGoal(input: {{title: "goal {n}"}}) {NEW} }}'))["setGoal"]["ids"][0]
         goals[goal] = []
         for m in range(TASKS):
-            made = await ask(http, url, f'mutation {{ addTask(input: {{title: "task {m}"}}) {new} }}')
+            made = await http.ask(f'mutation {{ addTask(input: {{title: "task {m}"}}) {NEW} }}')
             goals[goal].append(task := made["addTask"]["ids"][0])
-            relate = f"mutation ($s: ID!, $t: ID!) {{ relate(input: {{source: $s, kind: PART_OF, target: $t}}) {new} }}"
-            relate = relate.replace("PART_OF", '"PART_OF"')
-            await ask(http, url, relate, s=task, t=goal)
+            await http.ask(RELATE, s=task, t=goal)
     return goals
 
 
-async def write(http: httpx.AsyncClient, url: str, goals: dict[str, list[str]], rate: int, seconds: float) -> Any:
-    """So many writes a second, each to a task of another goal; what of each goal was acknowledged when."""
+async def write(http: Asking, goals: dict[str, list[str]], rate: int, seconds: float) -> tuple[dict[int, Any], float]:
+    """So many writes a second, each to a task of another goal: which goal each position is of, and when it was
+    acknowledged; and how long that took."""
     names, written, began = list(goals), {}, time.monotonic()
     going: set[asyncio.Task[None]] = set()
 
     async def one(n: int) -> None:
         goal = names[n % len(names)]
         task = goals[goal][n // len(names) % TASKS]
-        found = await ask(http, url, REVISE, id=task, set={"title": f"title {next(NUMBERS)}"})
+        found = await http.ask(REVISE, id=task, set={"title": f"title {next(NUMBERS)}"})
         written[found["reviseItem"]["position"]] = (goal, time.monotonic())
 
     for n in range(int(rate * seconds)):
@@ -125,48 +124,49 @@ async def run(given: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         served = Served(Path(folder) / "data", **{"limits.live_gather_ms": given.gather})
         served.start()
+        http = Asking("127.0.0.1", served.port)
         try:
-            async with AsyncExitStack() as stack:
-                http = await stack.enter_async_context(httpx.AsyncClient(limits=httpx.Limits(max_connections=64)))
-                await measured(given, served, http, stack)
+            await measured(given, served, http)
         finally:
+            http.close()
             served.stop()
 
 
-async def measured(given: argparse.Namespace, served: Served, http: httpx.AsyncClient, stack: AsyncExitStack) -> None:
-    goals = await world(http, served.url, given.queries)
-    begun = asyncio.Semaphore(0)
-    subscribers, listening = [], []
-    for n in range(given.subscribers):
-        socket = await stack.enter_async_context(connected(served.url))
-        subscribers.append(each := Subscriber(socket, list(goals)[n % given.queries]))
-        listening.append(asyncio.create_task(each.listen(begun)))
+async def measured(given: argparse.Namespace, served: Served, http: Asking) -> None:
+    goals = await world(http, given.queries)
+    await write(http, goals, given.writes, 3)
+    began = served.seconds
+    written, _ = await write(http, goals, given.writes, given.seconds / 4)
+    a_write = (served.seconds - began) / len(written)
+    begun, loop = asyncio.Semaphore(0), asyncio.get_running_loop()
+    subscribers = [Subscriber(list(goals)[n % given.queries], begun) for n in range(given.subscribers)]
+    for each in subscribers:
+        await loop.create_connection(lambda each=each: each.socket, "127.0.0.1", served.port)
     for _ in subscribers:
         await begun.acquire()
-    await write(http, served.url, goals, given.writes, 3)
+    await write(http, goals, given.writes, given.seconds / 4)
     await asyncio.sleep(1)
     for each in subscribers:
         each.told.clear()
     memory, files, cpu, own = served.memory, served.files, served.seconds, time.process_time()
-    written, took = await write(http, served.url, goals, given.writes, given.seconds)
+    written, took = await write(http, goals, given.writes, given.seconds)
     await asyncio.sleep(2)
     spent, own = served.seconds - cpu, time.process_time() - own
     messages = sum(len(each.told) for each in subscribers)
     report(given, subscribers, written, took)
-    print(f"  server: {spent:.1f} s of processor, {spent / max(messages, 1) * 1e6:.0f} µs a message, of {messages:,};")
-    print(f"    {own:.1f} s of this client's own")
+    beside = spent - a_write * len(written)
+    print(f"  server: {spent:.1f} s of processor; a write alone takes {a_write * 1e3:.2f} ms, so that each of the")
+    print(
+        f"    {messages:,} messages took {beside / max(messages, 1) * 1e6:.0f} µs; the clients themselves {own:.1f} s"
+    )
     print(f"  memory {memory / 2**20:.0f} -> {served.memory / 2**20:.0f} MiB, files {files} -> {served.files}")
-    wrong = sum(each.wrong for each in subscribers)
-    rows = {}
     plain = "query ($q: String!, $p: JSON) { memql(query: $q, params: $p) { ... on MemqlResult { rows } } }"
-    for goal in goals:
-        found = await ask(http, served.url, plain, q=QUERY, p={"goal": goal})
-        rows[goal] = sorted(found["memql"]["rows"])
+    rows = {goal: sorted((await http.ask(plain, q=QUERY, p={"goal": goal}))["memql"]["rows"]) for goal in goals}
     other = sum(sorted(each.rows.values()) != rows[each.goal] for each in subscribers)
+    wrong = sum(each.wrong for each in subscribers)
     print(f"  {other} subscribers have other rows than their query; {wrong} rows told lost or doubled")
-    for each in listening:
-        each.cancel()
-    await asyncio.gather(*listening, return_exceptions=True)
+    for each in subscribers:
+        each.socket.close()
 
 
 def report(given: argparse.Namespace, subscribers: list[Subscriber], written: Any, took: float) -> None:
@@ -200,4 +200,4 @@ if __name__ == "__main__":
     parser.add_argument("--writes", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=40)
     parser.add_argument("--gather", type=int, default=200)
-    asyncio.run(run(parser.parse_args()))
+    uvloop.run(run(parser.parse_args()))

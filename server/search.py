@@ -119,7 +119,13 @@ def found(
     answer: Answer, context: Context, input_: SearchInput, first: int, after: Cursor | None, wants: Sequence[Want]
 ) -> SearchConnection:
     """A page of what fits best, by all that the answer's reader can search by."""
-    asked = (input_.text, tuple(input_.kinds or KINDS), repr(input_.where), repr(input_.as_of), input_.valid_at)
+    asked: tuple[Hashable, ...] = (
+        input_.text,
+        tuple(input_.kinds or KINDS),
+        repr(input_.where),
+        repr(input_.as_of),
+        input_.valid_at,
+    )
     if answer.reader.embedder is None:
         asked = (*asked, "words")
     answer.needs(answer.page_limit(first), None)

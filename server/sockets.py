@@ -10,12 +10,13 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import orjson
 import structlog
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.http.async_base_view import AsyncBaseHTTPView
 from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage, Message
@@ -29,10 +30,16 @@ from server.responses import OUR_MISTAKE
 from server.streams import Asker, Streams
 from server.streams import Operation as Asked
 
+AnyView: TypeAlias = AsyncBaseHTTPView[Any, Any, Any, Any, Any, None, None]
+"""What Strawberry's handler takes an endpoint for. The contexts are ours, one for each operation."""
+
 if TYPE_CHECKING:
     from server.endpoint import Endpoint
 
 log = structlog.get_logger(__name__)
+
+LEFT = (WebSocketDisconnect, WebSocketDisconnected)
+"""What is raised where the other side is not there any more."""
 
 _REASON_BYTES = 123
 """What a close frame has room for."""
@@ -42,10 +49,10 @@ class Connection(BaseGraphQLTransportWSHandler[None, None]):
     """One connection, from being accepted until it is closed. `tenant` is the one that its headers named."""
 
     def __init__(self, endpoint: "Endpoint", socket: WebSocket, streams: Streams, tenant: str | None) -> None:
-        limits = streams.limits
+        limits, view = streams.limits, cast("AnyView", endpoint)
         super().__init__(
-            endpoint,
-            _Adapter(endpoint, socket, socket),
+            view,
+            _Adapter(view, socket, socket),
             None,
             None,
             endpoint.schema,
@@ -74,7 +81,7 @@ class Connection(BaseGraphQLTransportWSHandler[None, None]):
     async def close(self, code: int, reason: str) -> None:
         """Closes the connection, unless it is closed."""
         if self._socket.application_state is WebSocketState.CONNECTED:
-            with suppress(WebSocketDisconnect, RuntimeError):
+            with suppress(*LEFT):
                 await self._socket.close(code, _short(reason))
 
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
@@ -127,7 +134,7 @@ class Connection(BaseGraphQLTransportWSHandler[None, None]):
         elif kind not in ("connection_init", "ping", "pong", "subscribe", "complete"):
             await self.close(4400, f"there are no messages of type {kind[:40]}")
         else:
-            with suppress(WebSocketDisconnect):
+            with suppress(*LEFT):
                 await super().handle_message(message)
 
     async def handle_invalid_message(self, error_message: str) -> None:
@@ -158,13 +165,14 @@ class Connection(BaseGraphQLTransportWSHandler[None, None]):
     async def _carry_out(self, operation: Operation[None, None], asked: Asked, asker: Asker) -> None:
         try:
             await self._tell(operation, asked, asker)
-        except WebSocketDisconnect:
-            pass
+        except LEFT:
+            pass  # The client has left.
         except Exception as error:
             log.error("an operation failed", exc_info=error)
             self.operations.pop(operation.id, None)
             told = {"message": OUR_MISTAKE, "extensions": {"code": "INTERNAL", "requestId": asker.request_id}}
-            await self._send(operation.id, "error", orjson.dumps([told]).decode())
+            with suppress(*LEFT):
+                await self._send(operation.id, "error", orjson.dumps([told]).decode())
 
     async def _tell(self, operation: Operation[None, None], asked: Asked, asker: Asker) -> None:
         async with aclosing(self._streams.carried_out(asked, asker)) as messages:
@@ -178,9 +186,11 @@ class Connection(BaseGraphQLTransportWSHandler[None, None]):
         self.operations.pop(operation.id, None)
         await self.send_message({"type": "complete", "id": operation.id})
 
+    async def send_message(self, message: Message) -> None:
+        await self._socket.send_text(orjson.dumps(message).decode())
+
     async def _send(self, id_: str, kind: str, payload: str) -> None:
-        if self._socket.application_state is WebSocketState.CONNECTED:
-            await self._socket.send_text(f'{{"id":{orjson.dumps(id_).decode()},"type":"{kind}","payload":{payload}}}')
+        await self._socket.send_text(f'{{"id":{orjson.dumps(id_).decode()},"type":"{kind}","payload":{payload}}}')
 
 
 class _Adapter(ASGIWebSocketAdapter):

@@ -355,8 +355,8 @@ class Streams:
 
     def channel(self, key: Hashable, operation: Operation, asker: Asker, turn: Turn) -> Channel:
         """The one of that key, which is begun where there is none."""
-        if channel := self._channels.get(key):
-            return channel
+        if known := self._channels.get(key):
+            return known
         channel = self._channels[key] = Channel(lambda: self._forget(key, channel))
         channel.turn = turn
         channel.task = asyncio.create_task(self._pump(channel, operation, asker))

@@ -1,6 +1,7 @@
 """Changes of relations, between two items that may both be seen."""
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,18 +104,20 @@ class Relations:
         wanted = self.where.weight if self.where else None
         if not wanted:
             return True
-        checks = {
-            "eq": lambda given: state.weight == given,
-            "ne": lambda given: state.weight != given,
-            "in_": lambda given: state.weight in given,
-            "gt": lambda given: state.weight > given,
-            "gte": lambda given: state.weight >= given,
-            "lt": lambda given: state.weight < given,
-            "lte": lambda given: state.weight <= given,
-            "is_null": lambda given: not given,
-        }
-        given = ((name, getattr(wanted, name)) for name in checks)
-        return all(checks[name](value) for name, value in given if value is not UNSET and value is not None)
+        given = {name: value for name in _WEIGHED if (value := getattr(wanted, name)) not in (UNSET, None)}
+        return all(_WEIGHED[name](state.weight, value) for name, value in given.items())
+
+
+_WEIGHED: Mapping[str, Callable[[float, Any], bool]] = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "in_": lambda weight, given: weight in given,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+    "is_null": lambda weight, given: not given,
+}
 
 
 @dataclass(frozen=True, slots=True)
