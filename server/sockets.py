@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 LEFT = (WebSocketDisconnect, WebSocketDisconnected)
 """What is raised where the other side is not there any more."""
 
+_FAREWELL = 0.5
+"""Seconds for the last messages of a connection: they wait for nobody any more."""
 _REASON_BYTES = 123
 """What a close frame has room for."""
 
@@ -83,6 +85,11 @@ class Connection(BaseGraphQLTransportWSHandler[None, None]):
         if self._socket.application_state is WebSocketState.CONNECTED:
             with suppress(*LEFT):
                 await self._socket.close(code, _short(reason))
+
+    async def leave(self) -> None:
+        if tasks := [operation.task for operation in self.operations.values() if operation.task]:
+            await asyncio.wait(tasks, timeout=_FAREWELL)
+        await self.close(1001, "the server stops: connect again, and go on at the cursors that were told")
 
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
         if self.connection_init_received or self.connection_timed_out:

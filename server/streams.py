@@ -235,9 +235,9 @@ class Streamed(Context):
         self.listener = None
 
 
-class Closes(Protocol):
-    async def close(self, code: int, reason: str) -> None:
-        """Ends the connection."""
+class Leaves(Protocol):
+    async def leave(self) -> None:
+        """Ends the connection, behind the last message of all that went on over it."""
         ...
 
 
@@ -256,7 +256,7 @@ class Streams:
         self._open: set[Streamed] = set()
         self._left = asyncio.Event()
         self._pumps: set[asyncio.Task[None]] = set()
-        self.connections: set[Closes] = set()
+        self.connections: set[Leaves] = set()
         """Those that outlive an operation, to be closed when the server stops."""
 
     @property
@@ -395,7 +395,7 @@ class Streams:
                 while self._open:
                     self._left.clear()
                     await self._left.wait()
-        await asyncio.gather(*(each.close(1001, "the server stops: connect again") for each in set(self.connections)))
+        await asyncio.gather(*(connection.leave() for connection in self.connections))
         for pump in self._pumps:
             pump.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)

@@ -79,11 +79,12 @@ def serve(folder: str) -> None:
             for _ in sys.stdin:
                 say(json.dumps(asyncio.run_coroutine_threadsafe(told(), loop).result()))
 
-        say(str(listener.getsockname()[1]))
+        say(str(port))
         threading.Thread(target=answer, daemon=True).start()
 
     listener = listen("127.0.0.1", 0)
     assert not isinstance(listener, Problem)
+    port = listener.getsockname()[1]
     telemetry.configure("json", "error")
     serve_it(Settings(data=Path(folder), embedder="none"), listener, started)
 

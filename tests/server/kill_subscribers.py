@@ -152,7 +152,9 @@ async def run(kills: int, seed: int = 11) -> str:
         served.start()
         async with httpx.AsyncClient() as http:
             await ask(http, served.url, 'mutation { remember(input: {text: "begin"}) { __typename } }')
-        sockets, events, rows = [], [], Rows()
+        sockets: list[Any] = []
+        events: list[Any] = []
+        rows = Rows()
         by_socket = Follower(served.url, CHANGES, sockets.append)
         by_events = Follower(served.url, CHANGES, events.append)
         live = Follower(served.url, LIVE, rows.hear)
