@@ -5,10 +5,15 @@ Only what the server here sends is understood: whole unmasked frames, and answer
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
 import orjson
+
+
+FRESH = 3
+"""Seconds after which a connection is not used again: the server closes it a little later."""
 
 
 class Listening(asyncio.Protocol):
@@ -78,23 +83,23 @@ class Asking:
 
     def __init__(self, host: str, port: int) -> None:
         self._at = host, port
-        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter, float]] = []
 
     async def ask(self, query: str, **variables: Any) -> Any:
         """The data of what must succeed."""
         body = orjson.dumps({"query": query, "variables": variables})
-        while self._free and self._free[-1][0].at_eof():
+        while self._free and time.monotonic() - self._free[-1][2] > FRESH:
             self._free.pop()[1].close()
-        reader, writer = self._free.pop() if self._free else await asyncio.open_connection(*self._at)
+        reader, writer = self._free.pop()[:2] if self._free else await asyncio.open_connection(*self._at)
         head = f"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n"
         writer.write(f"{head}content-type: application/json\r\n\r\n".encode() + body)
         answer = await reader.readuntil(b"\r\n\r\n")
         size = int(answer.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
         found = orjson.loads(await reader.readexactly(size))
-        self._free.append((reader, writer))
+        self._free.append((reader, writer, time.monotonic()))
         assert "errors" not in found, found
         return found["data"]
 
     def close(self) -> None:
-        for _, writer in self._free:
+        for _, writer, _ in self._free:
             writer.close()

@@ -149,7 +149,10 @@ async def measured(given: argparse.Namespace, served: Served, http: Asking) -> N
     for each in subscribers:
         each.told.clear()
     memory, files, cpu, own = served.memory, served.files, served.seconds, time.process_time()
-    written, took = await write(http, goals, given.writes, given.seconds)
+    halves = [await write(http, goals, given.writes, given.seconds / 2)]
+    middle = served.memory
+    halves.append(await write(http, goals, given.writes, given.seconds / 2))
+    written, took = halves[0][0] | halves[1][0], halves[0][1] + halves[1][1]
     await asyncio.sleep(2)
     spent, own = served.seconds - cpu, time.process_time() - own
     messages = sum(len(each.told) for each in subscribers)
@@ -159,7 +162,9 @@ async def measured(given: argparse.Namespace, served: Served, http: Asking) -> N
     print(
         f"    {messages:,} messages took {beside / max(messages, 1) * 1e6:.0f} µs; the clients themselves {own:.1f} s"
     )
-    print(f"  memory {memory / 2**20:.0f} -> {served.memory / 2**20:.0f} MiB, files {files} -> {served.files}")
+    print(
+        f"  memory {memory / 2**20:.0f}, {middle / 2**20:.0f}, {served.memory / 2**20:.0f} MiB; files {files} -> {served.files}"
+    )
     plain = "query ($q: String!, $p: JSON) { memql(query: $q, params: $p) { ... on MemqlResult { rows } } }"
     rows = {goal: sorted((await http.ask(plain, q=QUERY, p={"goal": goal}))["memql"]["rows"]) for goal in goals}
     other = sum(sorted(each.rows.values()) != rows[each.goal] for each in subscribers)
