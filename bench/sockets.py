@@ -11,7 +11,6 @@ from typing import Any
 
 import orjson
 
-
 FRESH = 3
 """Seconds after which a connection is not used again: the server closes it a little later."""
 

@@ -162,9 +162,8 @@ async def measured(given: argparse.Namespace, served: Served, http: Asking) -> N
     print(
         f"    {messages:,} messages took {beside / max(messages, 1) * 1e6:.0f} µs; the clients themselves {own:.1f} s"
     )
-    print(
-        f"  memory {memory / 2**20:.0f}, {middle / 2**20:.0f}, {served.memory / 2**20:.0f} MiB; files {files} -> {served.files}"
-    )
+    sizes = ", ".join(f"{each / 2**20:.0f}" for each in (memory, middle, served.memory))
+    print(f"  memory {sizes} MiB before, in the middle and after; files {files} -> {served.files}")
     plain = "query ($q: String!, $p: JSON) { memql(query: $q, params: $p) { ... on MemqlResult { rows } } }"
     rows = {goal: sorted((await http.ask(plain, q=QUERY, p={"goal": goal}))["memql"]["rows"]) for goal in goals}
     other = sum(sorted(each.rows.values()) != rows[each.goal] for each in subscribers)
