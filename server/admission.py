@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from graphql import GraphQLError
+from graphql import OperationType as Kind
 from strawberry.extensions import SchemaExtension
 from strawberry.types.graphql import OperationType
 
@@ -22,6 +23,7 @@ from server.limits import too_large
 from server.rates import Rates
 from server.requirements import lacking
 from server.settings import RequestLimits
+from server.streams import Streamed
 
 CHARACTERS = 10
 """Characters of a document that is not known yet which cost as much as an object that is read."""
@@ -50,7 +52,8 @@ class Bounds(SchemaExtension):
 
     def on_execute(self) -> Iterator[None]:
         context = self.execution_context
-        if context.operation_type is OperationType.MUTATION:
+        if context.operation_type is not OperationType.QUERY:
+            # What writes is carried out whole, and what goes on has no end; its reads have bounds of their own.
             yield
         else:
             with Stop().watched() as stop:
@@ -103,6 +106,8 @@ class Bounds(SchemaExtension):
             return [_NO_INTROSPECTION]
         if context.variables and (error := too_large(context.variables, limits)):
             return [error]
+        if found.operation is Kind.SUBSCRIPTION and not isinstance(context.context, Streamed):
+            return [_NEEDS_A_STREAM]
         name = found.name.value if found.name else None
         if error := lacking(prepared.needs[name], identity):
             return [error]
@@ -167,6 +172,11 @@ def _late(limits: RequestLimits) -> Refusal:
 _TRUSTED_ONLY = GraphQLError(
     "this server answers trusted documents only (`requests.documents_only`); name one by `documentId`",
     extensions={"code": "DOCUMENT_NOT_TRUSTED"},
+)
+_NEEDS_A_STREAM = GraphQLError(
+    "a subscription has many messages: ask with `accept: text/event-stream`, or over a WebSocket by "
+    "graphql-transport-ws",
+    extensions={"code": "NEEDS_A_STREAM"},
 )
 _NO_INTROSPECTION = GraphQLError(
     "you may not ask for the schema (`requests.introspection`); it is published as `schema.graphql`",

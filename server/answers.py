@@ -188,10 +188,11 @@ class Answer:
             return self.needs(over_limit("read_rows", most, len(ids), "ids"), [])
         states = identities.items(self.reader, ids)
         found: dict[str, Node] = dict(zip(states, self.items(list(states.values()), wants), strict=True))
-        found |= self._nodes_between(list(self.needs(identities.relations(self.reader, ids), {}).values()), wants)
+        found |= self.between(list(self.needs(identities.relations(self.reader, ids), {}).values()), wants)
         return [found.get(id_) for id_ in ids]
 
-    def _nodes_between(self, relations: Sequence[RelationState], wants: Sequence[Want]) -> dict[str, Node]:
+    def between(self, relations: Sequence[RelationState], wants: Sequence[Want]) -> dict[str, Node]:
+        """These versions of relations by their ids, each with its ends, both of which the reader sees."""
         if not relations or self.refusal:
             return {}
         within = [want for want in wants if Relation.__name__ in want.on]

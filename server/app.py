@@ -12,7 +12,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from html import escape
 from typing import TypeAlias
 
@@ -24,8 +24,9 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from engine.clock import Clock, SystemClock, ulid
 from engine.embed import Embedder
@@ -42,11 +43,15 @@ from server.health import livez, readyz
 from server.listener import answers_to, is_local, names
 from server.responses import OUR_MISTAKE, error_response
 from server.settings import Settings
+from server.sockets import Protocol
+from server.streams import Streams
 
 log = structlog.get_logger("memql")
 
 SHUTDOWN_SECONDS = 10
 """How long requests that are being answered have when the server is told to stop."""
+FAREWELL_SECONDS = 3
+"""How long subscribers have, before that, to take what waits for them and to be told where to go on."""
 
 _REQUEST_ID = re.compile(r"[\w.:-]{1,100}\Z", re.ASCII)
 
@@ -67,12 +72,14 @@ def make_app(settings: Settings, tenants: Tenants, clock: Clock, *, alone: bool 
         try:
             yield
         finally:
+            await endpoint.streams.close(0)
             await asyncio.to_thread(tenants.close)
             await asyncio.to_thread(keys.close)
 
     app = Starlette(
         routes=[
             Route("/graphql", endpoint),
+            WebSocketRoute("/graphql", endpoint),
             Route("/livez", livez),
             Route("/readyz", readyz),
             Route("/", welcome),
@@ -81,6 +88,7 @@ def make_app(settings: Settings, tenants: Tenants, clock: Clock, *, alone: bool 
         lifespan=lifespan,
     )
     app.state.desk, app.state.settings, app.state.identify = desk, settings, gate
+    app.state.streams = endpoint.streams
     origins = members(settings.auth.origins)
     if origins:
         # No cookie is ever looked at, so that no page can use what a browser holds: it shows a key of its own.
@@ -104,45 +112,50 @@ class Requests:
         self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket" and self._against(HTTPConnection(scope)):
-            await send({"type": "websocket.close", "code": 1008})  # before it is accepted: the handshake gets a 403
-            return
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        request = Request(scope)
-        given = request.headers.get("x-request-id", "")
+        connection = HTTPConnection(scope)
+        given = connection.headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.match(given) else ulid(self._clock.now(), self._clock.entropy(10))
-        request.state.request_id = request_id
+        connection.state.request_id = request_id
         began, status = self._clock.monotonic(), 0
 
         async def answering(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            match message["type"]:
+                case "http.response.start" | "websocket.http.response.start":
+                    status = message["status"]
+                case "websocket.accept":
+                    status = 101
+                case "websocket.close":
+                    status = message["code"]
+            if message["type"] in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._answerer(request)(scope, receive, answering)
+                await self._answerer(connection)(scope, receive, answering)
             except Exception as error:
                 log.error("a request failed", exc_info=error)
                 if not status:
-                    await error_response(500, "INTERNAL", OUR_MISTAKE, request_id)(scope, receive, answering)
-            milliseconds = round((self._clock.monotonic() - began) * 1000, 1)
+                    await _denied(error_response(500, "INTERNAL", OUR_MISTAKE, request_id))(scope, receive, answering)
+                elif scope["type"] == "websocket" and status == 101:
+                    with suppress(RuntimeError):
+                        await answering({"type": "websocket.close", "code": 1011, "reason": OUR_MISTAKE})
             log.info(
                 "request",
-                method=request.method,
+                method=scope.get("method", "WEBSOCKET"),
                 path=scope["path"],
                 status=status,
-                ms=milliseconds,
-                tenant=request.headers.get(TENANT_HEADER),
+                ms=round((self._clock.monotonic() - began) * 1000, 1),
+                tenant=connection.headers.get(TENANT_HEADER),
             )
 
-    def _answerer(self, request: Request) -> ASGIApp:
-        against = self._against(request)
-        return error_response(*against, request.state.request_id) if against else self._app
+    def _answerer(self, connection: HTTPConnection) -> ASGIApp:
+        against = self._against(connection)
+        return _denied(error_response(*against, connection.state.request_id)) if against else self._app
 
     def _against(self, connection: HTTPConnection) -> tuple[int, str, str] | None:
         """Why it is not even looked at: status, code and message."""
@@ -152,6 +165,18 @@ class Requests:
         if not may_ask(connection.headers, self._origins):
             return 403, "WRONG_ORIGIN", "pages of this origin may not ask here: see the setting `auth.origins`"
         return None
+
+
+def _denied(response: Response) -> ASGIApp:
+    """The response also to who wanted a WebSocket."""
+
+    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(response)
+        else:
+            await response(scope, receive, send)
+
+    return answering
 
 
 async def _not_here(request: Request, error: Exception) -> Response:
@@ -192,13 +217,19 @@ Going: TypeAlias = Callable[[], bool]
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, started: Callable[[Going], None]) -> None:
+    def __init__(self, config: uvicorn.Config, streams: Streams, started: Callable[[Going], None]) -> None:
         super().__init__(config)
+        self._streams = streams
         self._told = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._told(lambda: not self.should_exit)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # uvicorn would cut WebSockets off before anyone on them is told anything.
+        await self._streams.close(FAREWELL_SECONDS)
+        await super().shutdown(sockets)
 
 
 def assemble(settings: Settings, clock: Clock, embedder: Embedder | None, *, alone: bool = False) -> Starlette:
@@ -231,7 +262,10 @@ def serve(settings: Settings, listener: socket.socket, started: Callable[[Going]
         log_config=None,
         access_log=False,
         server_header=False,
-        ws="none",
+        ws=Protocol,
+        ws_max_size=settings.requests.frame_bytes,
+        ws_ping_interval=settings.requests.keepalive_seconds,
+        ws_ping_timeout=settings.requests.keepalive_seconds,
         # What a proxy says of others is nothing to go by: anybody can say it.
         proxy_headers=False,
         ssl_certfile=settings.tls.certificate,
@@ -239,4 +273,4 @@ def serve(settings: Settings, listener: socket.socket, started: Callable[[Going]
         lifespan="on",
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    _Server(config, listening).run(sockets=[listener])
+    _Server(config, app.state.streams, listening).run(sockets=[listener])

@@ -30,6 +30,7 @@ class Refused(GraphQLError):
     """A refusal where the answer has no place for one: an error of the whole field, in our words."""
 
     def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
         problems = [
             {"code": problem.code, "message": problem.message, "place": problem.place, "hint": problem.hint}
             for problem in refusal.problems

@@ -84,6 +84,19 @@ def identified(text: str) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
+def by_id(asked: Mapping[str, Any]) -> dict[str, Any] | str:
+    """A request in which the id of a document stands where its text would; or what is wrong with it."""
+    named = dict(asked)
+    id_ = named.pop("documentId", None)
+    if id_ is None:
+        return named
+    if named.get("query") is not None:
+        return "give `query` or `documentId`, not both"
+    if not isinstance(id_, str) or not ID.match(id_):
+        return "a `documentId` is text: sha256: and 64 hexadecimal digits, in small letters"
+    return {**named, "query": id_}
+
+
 class Documents:
     """The documents of one schema: the trusted ones for good, of all others those asked for last."""
 

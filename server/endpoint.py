@@ -1,4 +1,5 @@
-"""The GraphQL endpoint: one operation over HTTP, as the GraphQL-over-HTTP specification has it.
+"""The GraphQL endpoint: one operation over HTTP, as the GraphQL-over-HTTP specification has it; any number of them over
+a WebSocket, and one with many messages as server-sent events.
 
 Refuses what is too long before it is read, and lets no message of Python or of a library out. Changes come by POST with
 a JSON body alone, which no page of another site can send without asking first.
@@ -14,21 +15,27 @@ from cross_web import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
 
 from engine.stopping import Stop, current
 from memql.errors import Problem, Reason, Refusal
 from server.admission import is_rated
 from server.context import Context, Desk
-from server.documents import ID
+from server.documents import by_id
+from server.events import Events, wants_events
 from server.identity import FORBIDDEN, UNAUTHENTICATED, Identify, Identity, TooOften
 from server.rankings import Rankings
 from server.rates import SECONDS
 from server.responses import error_response
 from server.schema import Schema, make_schema, tell
 from server.settings import RequestLimits
+from server.sockets import Connection
+from server.streams import Asker, Operation, Streams
 
 GRAPHQL_JSON = "application/graphql-response+json"
 TENANT_HEADER = "X-MemQL-Tenant"
@@ -51,14 +58,19 @@ class Endpoint(GraphQL[Context, None]):
 
     def __init__(self, desk: Desk, identify: Identify, tenant: str, limits: RequestLimits) -> None:
         """`tenant` is that of callers who name none, and belong to none."""
-        super().__init__(make_schema(limits), graphql_ide=None, subscription_protocols=())
+        super().__init__(make_schema(limits), graphql_ide=None, subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,))
         self._desk = desk
         self._identify = identify
         self._tenant = tenant
         self._limits = limits
         self._rankings = Rankings(limits.rankings)
+        self.clock = desk.tenants.clock
+        self.streams = Streams(self.schema, self._said, desk, limits, self._rankings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._connected(WebSocket(scope, receive, send))
+            return
         whole = asyncio.Event()
         request = Request(scope, _bounded(receive, self._limits.body_bytes, whole))
         request_id = request.state.request_id
@@ -83,9 +95,11 @@ class Endpoint(GraphQL[Context, None]):
         identity = await self._identify(request, None)
         if isinstance(identity, Refusal):
             return _unidentified(identity, request.state.request_id)
-        tenant = request.headers.get(TENANT_HEADER, identity.tenant or self._tenant)
-        if identity.tenant not in (None, tenant):
-            return _unidentified(_ELSEWHERE, request.state.request_id)
+        tenant = self._asked_of(identity, request.headers.get(TENANT_HEADER))
+        if isinstance(tenant, Refusal):
+            return _unidentified(tenant, request.state.request_id)
+        if wants_events(request):
+            return await self._events(request, Asker(identity, tenant, request.state.request_id))
         context = Context(self._desk, tenant, identity, self._limits, self._rankings)
         try:
             response = await self.run(request, context=context)
@@ -96,6 +110,59 @@ class Endpoint(GraphQL[Context, None]):
             raise
         finally:
             await context.close()
+
+    def _asked_of(self, identity: Identity, named: str | None) -> str | Refusal:
+        """The tenant that is asked: the one that was named, or the asker's own."""
+        tenant = named or identity.tenant or self._tenant
+        return tenant if identity.tenant in (None, tenant) else _ELSEWHERE
+
+    # Many messages
+
+    async def _events(self, request: Request, asker: Asker) -> Response:
+        data = await self.parse_http_body(self.request_adapter_class(request))
+        assert not isinstance(data, list), "a list was refused when it was read"
+        asked = Operation(data.query, data.variables, data.operation_name, data.extensions)
+        expires, left = asker.identity.expires_at, None
+        if expires is not None:
+            left = max((expires - self.clock.now()) / 1e6, 0)
+        extensions = {"code": "EXPIRED", "requestId": asker.request_id}
+        expired = self.encode_json({"errors": [{"message": "these credentials have ended", "extensions": extensions}]})
+        messages = self.streams.carried_out(asked, asker)
+        return Events(messages, self._limits.keepalive_seconds, left, expired)
+
+    async def _connected(self, socket: WebSocket) -> None:
+        request_id = socket.state.request_id
+        if not self._check_websocket_origin(socket):
+            message = "a page of another site may not connect here"
+            await socket.send_denial_response(error_response(403, "WRONG_ORIGIN", message, request_id))
+            return
+        protocol = await self.pick_websocket_subprotocol(socket)
+        await socket.accept(protocol)
+        if protocol is None:
+            await socket.close(4406, "ask for the protocol graphql-transport-ws")
+            return
+        await Connection(self, socket, self.streams, socket.headers.get(TENANT_HEADER)).handle()
+
+    async def asker(self, socket: WebSocket, payload: Mapping[str, Any], named: str | None) -> Asker | Refusal:
+        """Who connects, by what connection_init brings: `authorization` ("Bearer …") and `tenant`; what is absent is
+        taken from the headers."""
+        given = {str(name).lower(): value for name, value in payload.items() if isinstance(value, str)}
+        identity = await self._identify(socket, given.get("authorization"))
+        if isinstance(identity, Refusal):
+            return identity
+        tenant = self._asked_of(identity, given.get("tenant", given.get(TENANT_HEADER.lower(), named)))
+        return tenant if isinstance(tenant, Refusal) else Asker(identity, tenant, socket.state.request_id)
+
+    def _said(self, result: ExecutionResult, request_id: str) -> Mapping[str, Any]:
+        """One message, as an answer over HTTP would have it."""
+        body: dict[str, Any] = {} if isinstance(result, PreExecutionError) else {"data": result.data}
+        if result.errors:
+            body["errors"] = list(tell(result.errors, self._limits, request_id))
+        if result.extensions:
+            body["extensions"] = result.extensions
+        return body
+
+    # One answer
 
     def parse_json(self, data: str | bytes) -> object:
         """The body of a request: one operation, by its text or by the id of a trusted document."""
@@ -191,15 +258,10 @@ _REASONS = {
 
 
 def _by_id(asked: dict[str, Any]) -> dict[str, Any]:
-    """The id of a document stands where its text would."""
-    id_ = asked.pop("documentId", None)
-    if id_ is None:
-        return asked
-    if asked.get("query") is not None:
-        raise Unfit(400, "BAD_REQUEST", "give `query` or `documentId`, not both")
-    if not isinstance(id_, str) or not ID.match(id_):
-        raise Unfit(400, "BAD_REQUEST", "a `documentId` is text: sha256: and 64 hexadecimal digits, in small letters")
-    return {**asked, "query": id_}
+    named = by_id(asked)
+    if isinstance(named, str):
+        raise Unfit(400, "BAD_REQUEST", named)
+    return named
 
 
 def _fresh(request: Request, response: Response) -> Response:

@@ -53,7 +53,14 @@ REQUIRED: Mapping[str, Mapping[str, Scope]] = {
         ),
         _ADMIN,
     ),
-    "Subscription": {},
+    "Subscription": dict.fromkeys(
+        (
+            "memoryChanged", "insightChanged", "goalChanged", "taskChanged", "itemChanged", "relationChanged",
+            "memqlLive", "searchStream",
+        ),
+        _READ,
+    )
+    | {"auditRecorded": Scope.AUDIT},
 }  # fmt: skip
 
 

@@ -34,6 +34,7 @@ from server.queries import Query
 from server.rates import Rates
 from server.responses import OUR_MISTAKE
 from server.settings import RequestLimits
+from server.subscriptions import Subscription
 from server.types import ITEMS, SCALARS, CustomItem
 
 log = structlog.get_logger(__name__)
@@ -53,11 +54,12 @@ class Schema(strawberry.Schema):
 def make_schema(limits: RequestLimits) -> Schema:
     """The schema whose operations are held to these limits. Trusted documents are read; who wants to be told what is
     wrong with them asks `wrong_documents` before."""
-    for root in (Query, Mutation):
+    for root in (Query, Mutation, Subscription):
         requirements.declare(root)
     schema = Schema(
         Query,
         Mutation,
+        Subscription,
         types=[*ITEMS.values(), CustomItem],
         config=StrawberryConfig(scalar_map=SCALARS),
         execution_context_class=compiling(limits.compiled, casts=False),

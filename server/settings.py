@@ -103,6 +103,21 @@ class RequestLimits(BaseModel):
     """Operations whose selections are kept compiled: as many as documents are kept parsed; one takes some 20 kB."""
     threads: int = Field(64, ge=2)
     """Reads that work, or wait for a position, at once; further ones take their turn."""
+    frame_bytes: int = Field(1_048_576, ge=1_024)
+    """Largest message that a client may send over a WebSocket: what is longer is better sent as a body."""
+    connection_init_seconds: float = Field(10, gt=0)
+    """How long a WebSocket may take to say who it is: until then it holds a connection for nothing."""
+    keepalive_seconds: float = Field(15, gt=0)
+    """Silence after which a subscriber is pinged, so that nothing on the way takes the connection for dead; one that
+    does not answer as long again is."""
+    waiting_messages: int = Field(64, ge=1)
+    """Messages that wait for one subscriber; who is further behind is told where to resume."""
+    subscriptions: int = Field(10_000, ge=1)
+    """Subscriptions in all, and whatever else is being answered over streams: each takes some 50 kB."""
+    subscriptions_per_principal: int = Field(1_000, ge=1)
+    """Those of one principal: nobody takes the place of others."""
+    subscriptions_per_connection: int = Field(100, ge=1)
+    """Those of one WebSocket: who needs more opens another."""
 
 
 class Embedding(BaseModel):

@@ -219,6 +219,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "answers",
         "rankings",
         "context",
+        "streams",
         "arguments",
         "refusals",
         "principals",
@@ -231,6 +232,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "descriptions",
         "assist",
         "catalog",
+        "subscriptions",
         "queries",
         "inputs",
         "receipts",
@@ -243,6 +245,8 @@ ORDER: dict[str, tuple[str, ...]] = {
         "executor",
         "schema",
         "released",
+        "events",
+        "sockets",
         "endpoint",
         "health",
         "app",
@@ -281,6 +285,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "typescript",
         "manifest",
     ),
+    "server.subscriptions": ("messages", "feeds", "items", "relations", "audit", "live", "searching"),
     "server.shell": ("screen", "script", "history", "session", "commands", "editor"),
 }
 

@@ -118,9 +118,21 @@ def json_row(reader: Reader, row: Sequence[Any]) -> list[Any]:
 
 def json_rows(reader: Reader, rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
     """All rows in plain JSON; the ends of relations are looked up at once."""
-    roots = sorted({root for row in rows for value in row for root in _ends(value)})
+    return plain_rows(rows, ids_of(reader, ends_in(rows)))
+
+
+def ends_in(rows: Sequence[Sequence[Any]]) -> list[int]:
+    """The ends of all relations in the rows: their ids must be known to write them."""
+    return sorted({root for row in rows for value in row for root in _ends(value)})
+
+
+def ids_of(reader: Reader, roots: Sequence[int]) -> dict[int, str]:
     versions = reader.index.items(roots)
-    ids = {root: versions[root].id for root in roots}
+    return {root: versions[root].id for root in roots}
+
+
+def plain_rows(rows: Sequence[Sequence[Any]], ids: Mapping[int, str]) -> list[list[Any]]:
+    """All rows in plain JSON, by the ids of those ends."""
     return [[_plain(value, ids) for value in row] for row in rows]
 
 
