@@ -26,7 +26,7 @@ from strawberry.types.execution import ExecutionContext as Execution
 
 from memql.errors import Problem, Refusal
 from server.admission import Bounds
-from server.cost import declare
+from server.cost import declare_costs
 from server.documents import Documents, trusted_in
 from server.mutations import Mutation
 from server.queries import Query
@@ -59,7 +59,7 @@ def make_schema(limits: RequestLimits) -> Schema:
         config=StrawberryConfig(scalar_map=SCALARS),
         extensions=[lambda: Bounds(documents, limits, rates)],
     )
-    declare(schema._schema)
+    declare_costs(schema._schema)
     # Made anew for each operation, the extension stands on what is made once.
     documents, rates = Documents(schema._schema, limits), Rates(limits.cost_per_minute)
     schema.documents, schema.rates = documents, rates
