@@ -81,7 +81,7 @@ class Context:
         self.rankings = rankings
         self._desk = desk
         self._name = tenant
-        self.limits = limits
+        self._limits = limits
         self._tenant: Tenant | None = None
         self._taking = asyncio.Lock()
         self._begun: list[asyncio.Future[Any]] = []
@@ -91,6 +91,11 @@ class Context:
         await asyncio.gather(*self._begun, return_exceptions=True)
         if self._tenant:
             await self._desk.give_back(self._tenant)
+
+    @property
+    def limits(self) -> RequestLimits:
+        """What one request may ask."""
+        return self._limits
 
     @property
     def reading(self) -> tuple[bytes, Principal]:
@@ -119,7 +124,7 @@ class Context:
 
     def answer(self, reader: Reader) -> Answer:
         """An answer to this request, to be gathered from that reader."""
-        return Answer(reader, self.limits)
+        return Answer(reader, self._limits)
 
     async def _read(
         self, tenant: Tenant, ask: Callable[[Answer], T], when: When, needs: Iterable[Store]
