@@ -101,6 +101,11 @@ class Context:
             await self._desk.give_back(self._tenant)
 
     @property
+    def limits(self) -> RequestLimits:
+        """What one request may ask."""
+        return self.limits
+
+    @property
     def reading(self) -> tuple[bytes, Principal]:
         """Which tenant is read, and for whom: what an answer that is kept belongs to."""
         assert self._tenant, "a read has begun"

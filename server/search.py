@@ -153,6 +153,7 @@ class SearchConnection:
     edges: list[SearchEdge] = said("The rows.")
     nodes: list[Item] = said("The items alone.")
     page_info: PageInfo = said("Where the page ends.")
+    total_count: int = said("How many hits there are on all pages.")
     position: Position = said("The position that was read; the pages behind this one are read at the same.")
     embedder: str = said("The model that took part; `none`: found by words alone.")
     notices: list[str] = said("What did not go as one might expect, such as that no model took part.")
@@ -266,6 +267,7 @@ def _page(
         edges=edges,
         nodes=items,
         page_info=page_info([edge.cursor for edge in edges], Taken(ranking.denses[places], start, after, more)),
+        total_count=0 if answer.refusal else sum(1 for _ in _shown(answer, ranking, 0)),
         position=Position(reader.position),
         embedder=ranking.embedder,
         notices=list(ranking.notices),
