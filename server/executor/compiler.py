@@ -201,10 +201,10 @@ class _Writer:
             blocks.setdefault(lines, []).append(of_class)
         if cast and self._of.casts:
             yield f"if {self._bind(getattr)}({v}, '__as_strawberry_type__', None) is not None: {self._raise}"
-        yield f"t = type({v})"
         for n, (lines, alike) in enumerate(blocks.items()):
-            test = f"is {self._bind(alike[0])}" if len(alike) == 1 else f"in {self._bind(frozenset(alike))}"
-            yield f"{'elif' if n else 'if'} t {test}:"
+            few = " or ".join(f"type({v}) is {self._bind(of_class)}" for of_class in alike[:2])
+            test = few if len(alike) <= 2 else f"type({v}) in {self._bind(frozenset(alike))}"
+            yield f"{'elif' if n else 'if'} {test}:"
             yield from _indented(lines)
         yield self._otherwise(v, nullable)
 
