@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from random import Random
 from types import ModuleType
+from typing import Any
 
 import pytest
 from graphql import (
@@ -43,10 +44,10 @@ def imported(files: dict[str, str], folder: Path, name: str) -> ModuleType:
 def answered(schema: GraphQLSchema, text: str, random: Random) -> object:
     """What a server with any data could answer, by graphql-core."""
 
-    def resolve(_: object, info: GraphQLResolveInfo, **__: object) -> object:
+    def resolve(_: object, info: GraphQLResolveInfo[Any], **__: object) -> object:
         return value(info.return_type, random)
 
-    def told(_: object, info: GraphQLResolveInfo, of: object) -> str:
+    def told(_: object, info: GraphQLResolveInfo[Any], of: object) -> str:
         return random.choice(info.schema.get_possible_types(of)).name  # type: ignore[arg-type]
 
     document = parse(text)
