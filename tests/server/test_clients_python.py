@@ -11,7 +11,7 @@ import pytest
 from server.schema import printed
 from tests.server.failing import LAST, ticking, wire
 from tests.server.odd import clients
-from tests.server.operations import World, ran, serving_process
+from tests.server.operations import World, block, made, ran, serving_process
 from tests.server.operations import world as world_in
 
 
@@ -191,6 +191,15 @@ def test_whatever_is_asked_is_strict(tmp_path: Path) -> None:
         [sys.executable, "-m", "ruff", "check", "--isolated", "--line-length=120", "--select=F,I", "."], tmp_path
     )
     assert told.returncode == 0, told.stdout
+
+
+def test_the_manual_is_right(tmp_path: Path) -> None:
+    """Of its operations comes what its Python uses."""
+    (tmp_path / "asked.graphql").write_text(block("graphql"), "utf-8")
+    made(tmp_path / "app" / "memory", tmp_path / "asked.graphql")
+    (tmp_path / "app" / "__init__.py").touch()
+    (tmp_path / "uses.py").write_text(block("python"), "utf-8")
+    assert strict(tmp_path, "app", "uses.py") == []
 
 
 TICKING = """

@@ -12,7 +12,7 @@ import pytest
 from server.schema import printed
 from tests.server.failing import LAST, ticking, wire
 from tests.server.odd import clients
-from tests.server.operations import ROOT, World, ran, serving_process
+from tests.server.operations import ROOT, World, block, made, ran, serving_process
 from tests.server.operations import world as world_in
 
 TYPESCRIPT = ROOT / "tests" / "typescript"
@@ -171,6 +171,15 @@ def test_what_is_wrong_is_found(world: World, tsc: list[str]) -> None:
 def test_whatever_is_asked_is_strict(tmp_path: Path, tsc: list[str]) -> None:
     """Odd names, and operations that nobody would write."""
     clients(tmp_path, "ts", printed())
+    told = compiled(tsc, tmp_path)
+    assert told.returncode == 0, told.stdout
+
+
+def test_the_manual_is_right(tmp_path: Path, tsc: list[str]) -> None:
+    """Of its operations comes what its TypeScript uses."""
+    (tmp_path / "asked.graphql").write_text(block("graphql"), "utf-8")
+    made(tmp_path / "memory", tmp_path / "asked.graphql", "--lang", "ts")
+    (tmp_path / "uses.ts").write_text(block("ts"), "utf-8")
     told = compiled(tsc, tmp_path)
     assert told.returncode == 0, told.stdout
 
