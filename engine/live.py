@@ -85,6 +85,8 @@ class _Live:
     """What it was compiled to last, and the footprint of that."""
     touched: bool = True
     rests_until: float = 0.0
+    turn: int = 0
+    """How many answers were different from the one before."""
 
 
 class LiveQueries:
@@ -135,7 +137,7 @@ class LiveQueries:
             return Refusal(Reason.INVALID, (problem,))
         if isinstance(parameters := given(compiled.parameters, params), Refusal):
             return parameters
-        key = (text, _written(params), _sight(by))
+        key = (text, _written(params), sight(by))
         subscriber = Subscriber(after, self._limits.live_deltas)
         with self._changed:
             if self._closing:
@@ -302,7 +304,9 @@ class LiveQueries:
                 return
         answer = self._now_at(query)
         for subscriber in joining:
-            subscriber.put(_all(answer) if subscriber.after is None else self._since(query, answer, subscriber.after))
+            after = subscriber.after
+            told = _all(answer) if after is None else self._since(query, answer, after)
+            subscriber.put(replace(told, turn=query.turn))
         with self._changed:
             query.told = [subscriber for subscriber in (*query.told, *joining) if not subscriber.ended]
             query.joining = [subscriber for subscriber in query.joining if subscriber not in joining]
@@ -318,7 +322,8 @@ class LiveQueries:
         query.rests_until = self._clock.monotonic() + rest
         before, query.answer, query.touched = query.answer, found, False
         if before is not None and (made := difference(before.keyed, found.keyed)):
-            delta = Delta(found.cursor, made.added, made.changed, made.removed)
+            query.turn += 1
+            delta = Delta(found.cursor, made.added, made.changed, made.removed, query.turn)
             for subscriber in query.told:
                 subscriber.put(delta)
         return None
@@ -382,12 +387,12 @@ def _placed(reader: Reader, compiled: Compiled, query: _Live) -> Footprint:
     parameters = given(compiled.parameters, query.params)
     assert not isinstance(parameters, Refusal), "the query has just been answered"
     constant = Evaluator(Nothing(instant(0)), parameters).constant
-    reads = placed(query.reads[1], constant, _sight(query.by))
+    reads = placed(query.reads[1], constant, sight(query.by))
     found = {id_: item.root for id_ in reads.named if (item := reader.index.item(id_)) is not None}
     return replace(reads, roots=found)
 
 
-def _sight(by: Principal) -> frozenset[str] | None:
+def sight(by: Principal) -> frozenset[str] | None:
     """Whose items are seen besides everyone's: who sees the same gets the same answers. None: all."""
     return None if by.admin else frozenset({by.id, *by.owners})
 

@@ -5,7 +5,7 @@ import re
 import threading
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from engine.execute.answer import Column
@@ -34,7 +34,8 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All rows. `ordered`: they have places. `why` says to who wanted to resume why it is given all of them."""
+    """All rows. `ordered`: they have places. `why` says to who wanted to resume why it is given all of them. `turn`
+    counts the answers of the query: every delta of a later turn follows it."""
 
     cursor: Cursor
     columns: tuple[Column, ...]
@@ -42,6 +43,7 @@ class Snapshot:
     ordered: bool = False
     notices: tuple[str, ...] = ()
     why: str = ""
+    turn: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Delta:
     added: tuple[Row, ...] = ()
     changed: tuple[Row, ...] = ()
     removed: tuple[str, ...] = ()
+    turn: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

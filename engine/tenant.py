@@ -84,8 +84,8 @@ class Tenant:
         self.texts = Texts(directory, tenant=uid, limits=limits)
         self.named = Named(limits)
         self._source = Source(journal, limits)
-        self._feed = Feed(journal, self._source, limits)
-        self.live_queries = LiveQueries(self, journal, self._feed, clock, limits)
+        self.records = Feed(journal, self._source, limits)
+        self.live_queries = LiveQueries(self, journal, self.records, clock, limits)
         follow = partial(Follower, journal=journal, source=self._source, clock=clock, limits=limits)
         self._followers: dict[Store, Follower] = {
             "graph": follow(self.graph, gather_ms=limits.graph_gather_ms, keeps_erased=lambda: self.graph.stale_bytes),
@@ -137,7 +137,7 @@ class Tenant:
             follower.notify()
         if self._consolidation:
             self._consolidation.notify(records)
-        self._feed.tell(records)
+        self.records.tell(records)
         with self._told_of:
             self._told_of.notify_all()
 
@@ -342,12 +342,12 @@ class Tenant:
     async def feed(self, after: int | None = None) -> AsyncGenerator[Record | Refusal, None]:
         """The records behind that position, or those to come, in order, until the tenant closes. The content of what
         was erased is in none of them. A refusal is the last."""
-        position = self._feed.position if after is None else after
-        while await self._feed.more(position):
+        position = self.records.position if after is None else after
+        while await self.records.more(position):
             try:
-                records = await asyncio.to_thread(self._feed.behind, position)
+                records = await asyncio.to_thread(self.records.behind, position)
             except UNREADABLE as error:
-                if not self._feed.closed:
+                if not self.records.closed:
                     yield self._damaged(error)
                 return
             for record in records:
@@ -380,7 +380,7 @@ class Tenant:
 
     def end_subscriptions(self) -> None:
         """Tells all who follow the tenant that there will be nothing more: before it is closed or deleted."""
-        self._feed.close()
+        self.records.close()
         self.live_queries.close()
 
     def close(self) -> None:

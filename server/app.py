@@ -1,7 +1,7 @@
 """The server: the one place where things are put together, and where they are taken apart again.
 
-Answers only to this machine's own names, or a page of another site could reach it through a name that was made to lead
-here.
+Answers only to its own names, or a page of another site could reach it through a name that was made to lead here; and
+to no page of another origin that was not allowed.
 """
 
 import asyncio
@@ -10,9 +10,9 @@ import re
 import resource
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from html import escape
 from typing import TypeAlias
 
@@ -21,36 +21,48 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from engine.clock import Clock, SystemClock, ulid
 from engine.embed import Embedder
 from engine.tenants import Tenants
 from server import __version__
+from server.access import keystore
+from server.access.gate import Gate
+from server.access.origins import may_ask
+from server.authentication import members
 from server.context import Desk
 from server.embedding import chosen, warm
 from server.endpoint import TENANT_HEADER, Endpoint
 from server.health import livez, readyz
-from server.identity import LOCAL, always
-from server.listener import names_this_machine
+from server.listener import answers_to, is_local, names
 from server.responses import OUR_MISTAKE, error_response
 from server.settings import Settings
+from server.sockets import Protocol
+from server.streams import Streams
 
 log = structlog.get_logger("memql")
 
 SHUTDOWN_SECONDS = 10
 """How long requests that are being answered have when the server is told to stop."""
+FAREWELL_SECONDS = 3
+"""How long subscribers have, before that, to take what waits for them and to be told where to go on."""
 
 _REQUEST_ID = re.compile(r"[\w.:-]{1,100}\Z", re.ASCII)
 
 
-def make_app(settings: Settings, tenants: Tenants, clock: Clock) -> Starlette:
-    """The application on tenants that are there; it closes them when it ends."""
-    desk = Desk(tenants)
-    endpoint = Endpoint(desk, always(LOCAL), settings.tenant, settings.requests)
+def make_app(settings: Settings, tenants: Tenants, clock: Clock, *, alone: bool = False) -> Starlette:
+    """The application on tenants that are there; it closes them when it ends. `alone`: it listens to nobody, and is one
+    command's own."""
+    keys = keystore(settings, clock)
+    desk = Desk(tenants, keys)
+    gate = Gate(settings.auth, keys, clock, here=alone or is_local(settings.host))
+    endpoint = Endpoint(desk, gate, settings.tenant, settings.requests)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -60,11 +72,14 @@ def make_app(settings: Settings, tenants: Tenants, clock: Clock) -> Starlette:
         try:
             yield
         finally:
+            await endpoint.streams.close(0)
             await asyncio.to_thread(tenants.close)
+            await asyncio.to_thread(keys.close)
 
     app = Starlette(
         routes=[
             Route("/graphql", endpoint),
+            WebSocketRoute("/graphql", endpoint),
             Route("/livez", livez),
             Route("/readyz", readyz),
             Route("/", welcome),
@@ -72,57 +87,96 @@ def make_app(settings: Settings, tenants: Tenants, clock: Clock) -> Starlette:
         exception_handlers={HTTPException: _not_here},
         lifespan=lifespan,
     )
-    app.state.desk, app.state.settings = desk, settings
-    app.add_middleware(Requests, clock=clock)
+    app.state.desk, app.state.settings, app.state.identify = desk, settings, gate
+    app.state.streams = endpoint.streams
+    origins = members(settings.auth.origins)
+    if origins:
+        # No cookie is ever looked at, so that no page can use what a browser holds: it shows a key of its own.
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type", TENANT_HEADER, "x-request-id"],
+            expose_headers=["x-request-id", "retry-after"],
+        )  # fmt: skip
+    app.add_middleware(Requests, clock=clock, names=names(settings), origins=frozenset(origins))
     return app
 
 
 class Requests:
-    """Gives each request an id, writes one line about it, and refuses those that call this machine by another name."""
+    """Gives each request an id, writes one line about it, and refuses those that call this server by another name, or
+    for a page of an origin that is not allowed."""
 
-    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+    def __init__(self, app: ASGIApp, clock: Clock, names: Collection[str] = (), origins: Collection[str] = ()) -> None:
         self._app = app
         self._clock = clock
+        self._names = names
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        request = Request(scope)
-        given = request.headers.get("x-request-id", "")
+        connection = HTTPConnection(scope)
+        given = connection.headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.match(given) else ulid(self._clock.now(), self._clock.entropy(10))
-        request.state.request_id = request_id
+        connection.state.request_id = request_id
         began, status = self._clock.monotonic(), 0
 
         async def answering(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            match message["type"]:
+                case "http.response.start" | "websocket.http.response.start":
+                    status = message["status"]
+                case "websocket.accept":
+                    status = 101
+                case "websocket.close":
+                    status = message["code"]
+            if message["type"] in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._answerer(request)(scope, receive, answering)
+                await self._answerer(connection)(scope, receive, answering)
             except Exception as error:
                 log.error("a request failed", exc_info=error)
                 if not status:
-                    await error_response(500, "INTERNAL", OUR_MISTAKE, request_id)(scope, receive, answering)
-            milliseconds = round((self._clock.monotonic() - began) * 1000, 1)
+                    await _denied(error_response(500, "INTERNAL", OUR_MISTAKE, request_id))(scope, receive, answering)
+                elif scope["type"] == "websocket" and status == 101:
+                    with suppress(RuntimeError):
+                        await answering({"type": "websocket.close", "code": 1011, "reason": OUR_MISTAKE})
             log.info(
                 "request",
-                method=request.method,
+                method=scope.get("method", "WEBSOCKET"),
                 path=scope["path"],
                 status=status,
-                ms=milliseconds,
-                tenant=request.headers.get(TENANT_HEADER),
+                ms=round((self._clock.monotonic() - began) * 1000, 1),
+                tenant=connection.headers.get(TENANT_HEADER),
             )
 
-    def _answerer(self, request: Request) -> ASGIApp:
-        if names_this_machine(request.headers.get("host", "")):
-            return self._app
-        message = "this server answers only to this machine's own names, such as localhost"
-        return error_response(421, "WRONG_HOST", message, request.state.request_id)
+    def _answerer(self, connection: HTTPConnection) -> ASGIApp:
+        against = self._against(connection)
+        return _denied(error_response(*against, connection.state.request_id)) if against else self._app
+
+    def _against(self, connection: HTTPConnection) -> tuple[int, str, str] | None:
+        """Why it is not even looked at: status, code and message."""
+        if not answers_to(connection.headers.get("host", ""), self._names):
+            own = "the names in `hosts`" if self._names else "this machine's own names, such as localhost"
+            return 421, "WRONG_HOST", f"this server answers only to {own}"
+        if not may_ask(connection.headers, self._origins):
+            return 403, "WRONG_ORIGIN", "pages of this origin may not ask here: see the setting `auth.origins`"
+        return None
+
+
+def _denied(response: Response) -> ASGIApp:
+    """The response also to who wanted a WebSocket."""
+
+    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(response)
+        else:
+            await response(scope, receive, send)
+
+    return answering
 
 
 async def _not_here(request: Request, error: Exception) -> Response:
@@ -134,14 +188,15 @@ async def _not_here(request: Request, error: Exception) -> Response:
 # Being reached
 
 
-def example(url: str) -> str:
+def example(url: str, key_file: str = "") -> str:
     """A first request, as a command that works when it is pasted."""
+    key = f' -H "authorization: Bearer $(cat {key_file})"' if key_file else ""
     mutation = (
         'mutation { recordEvents(input: {stream: "hello", events: [{content: "Ada prefers tea."}]}) '
         "{ ... on RecordEventsPayload { position events { id } } ... on Error { message } } }"
     )
     body = orjson.dumps({"query": mutation}).decode()
-    return f"curl -s {url} -H 'content-type: application/json' -d '{body}'"
+    return f"curl -s {url}{key} -H 'content-type: application/json' -d '{body}'"
 
 
 async def welcome(request: Request) -> Response:
@@ -162,16 +217,22 @@ Going: TypeAlias = Callable[[], bool]
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, started: Callable[[Going], None]) -> None:
+    def __init__(self, config: uvicorn.Config, streams: Streams, started: Callable[[Going], None]) -> None:
         super().__init__(config)
+        self._streams = streams
         self._told = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._told(lambda: not self.should_exit)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # uvicorn would cut WebSockets off before anyone on them is told anything.
+        await self._streams.close(FAREWELL_SECONDS)
+        await super().shutdown(sockets)
 
-def assemble(settings: Settings, clock: Clock, embedder: Embedder | None) -> Starlette:
+
+def assemble(settings: Settings, clock: Clock, embedder: Embedder | None, *, alone: bool = False) -> Starlette:
     """The application on the data directory of these settings, which is the caller's to have locked."""
     # Python's own thresholds are for small programs: an import spends a tenth of its time looking for cycles that are
     # not there.
@@ -182,7 +243,7 @@ def assemble(settings: Settings, clock: Clock, embedder: Embedder | None) -> Sta
     tenants = Tenants(
         settings.data, clock=clock, limits=settings.limits, engine=settings.graph_engine, embedder=embedder
     )
-    return make_app(settings, tenants, clock)
+    return make_app(settings, tenants, clock, alone=alone)
 
 
 def serve(settings: Settings, listener: socket.socket, started: Callable[[Going], None]) -> None:
@@ -201,8 +262,15 @@ def serve(settings: Settings, listener: socket.socket, started: Callable[[Going]
         log_config=None,
         access_log=False,
         server_header=False,
-        ws="none",
+        ws=Protocol,
+        ws_max_size=settings.requests.frame_bytes,
+        ws_ping_interval=settings.requests.keepalive_seconds,
+        ws_ping_timeout=settings.requests.keepalive_seconds,
+        # What a proxy says of others is nothing to go by: anybody can say it.
+        proxy_headers=False,
+        ssl_certfile=settings.tls.certificate,
+        ssl_keyfile=settings.tls.key,
         lifespan="on",
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    _Server(config, listening).run(sockets=[listener])
+    _Server(config, app.state.streams, listening).run(sockets=[listener])

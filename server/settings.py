@@ -13,6 +13,7 @@ from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
@@ -30,10 +31,11 @@ from pydantic_settings import (
 
 from engine.limits import Limits
 from memql.errors import Problem, Reason, Refusal, nearest
+from server.authentication import Auth, Tls
 
 FILE = "memql.toml"
-ELSEWHERE = frozenset({"MEMQL_CONFIG", "MEMQL_PYTHON", "MEMQL_EMBEDDING_KEY"})
-"""Variables that are no settings: which file to read, which Python `./run` sets up with, an API's key."""
+ELSEWHERE = frozenset({"MEMQL_CONFIG", "MEMQL_PYTHON", "MEMQL_EMBEDDING_KEY", "MEMQL_KEY"})
+"""Variables that are no settings: which file to read, which Python `./run` sets up with, an API's key, our own key."""
 
 
 class RequestLimits(BaseModel):
@@ -49,14 +51,73 @@ class RequestLimits(BaseModel):
     """Words and signs of one document: what is long belongs in its variables."""
     aliases: int = Field(100, ge=0)
     """Fields that one document asks for under other names: the cheapest way to ask for the same thing often."""
+    directives: int = Field(50, ge=0)
+    """Directives of one operation: each is looked up and heeded wherever it stands."""
+    root_fields: int = Field(50, ge=1)
+    """Fields of Query or Mutation that one operation asks for: each is a read or a write of its own."""
+    selections: int = Field(200, ge=1)
+    """Fields and fragments of one selection: each is compared with each other before anything is done."""
+    document_characters: int = Field(100_000, ge=100)
+    """Characters of one document: tokens alone say little where one of them is a long text or a comment."""
+    kept_characters: int = Field(2_000_000, ge=0)
+    """Characters of documents that are kept parsed and validated; each takes some hundred bytes so."""
+    variable_depth: int = Field(60, ge=1)
+    """Maps and lists within each other in the variables: what is read by functions that call themselves."""
+    variable_values: int = Field(1_000_000, ge=1)
+    """Values in the variables of one operation: as many as the vectors of the largest body have."""
+    cost: int = Field(100_000, ge=1)
+    """Most that one operation may cost: ten times `rows`, since few lists are as long as they may be. What fields cost
+    stands in the schema, by `@cost`."""
+    cost_per_minute: int = Field(3_000_000, ge=0)
+    """Cost of all operations that one principal may ask for in a minute, some thirty of the dearest; 0: no bound."""
+    limit_local: bool = False
+    """Whether `cost_per_minute` holds for callers of this machine too, while nobody has to log in: there it would stop
+    nobody but the person who runs it."""
+    deadline_ms: int = Field(30_000, ge=1)
+    """Longest that one operation that reads may take, with all its fields: three times what one read may. What writes
+    is never cut short."""
+    introspection: Literal["everyone", "administrators", "nobody"] = "administrators"
+    """Who may ask GraphQL for its schema, and is told what names a wrong one is near to: clients are generated from
+    `schema.graphql` and need neither, and an answer about the whole schema is a large one."""
+    documents: Path | None = None
+    """Manifest of trusted documents, or a directory of such: they may be asked for by `documentId`, and by GET."""
+    documents_only: bool = False
+    """Whether nothing but trusted documents may be asked, as on the open internet; administrators may ask anything."""
     rows: int = Field(10_000, ge=1)
     """Items and relations that one field of Query may show with all that is nested in it."""
     conditions: int = Field(1_000, ge=0)
     """Comparisons of one filter, each value of a list counted: all are made for every item that comes into question."""
+    page: int = Field(20, ge=1)
+    """Rows of a page that asks for no number: what fits on a screen."""
+    orders: int = Field(8, ge=1)
+    """Things that one page may be sorted by: each is a column of all that the filter lets through."""
+    groups: int = Field(1_000, ge=1)
+    """Groups that one `groups` may show; the largest come first."""
+    group_keys: int = Field(4, ge=1)
+    """Things that one `groups` may be grouped by."""
+    writes: int = Field(1_000, ge=1)
+    """Writes of one `writeMany`: they are decided one after the other while others wait."""
     rankings: int = Field(128, ge=0)
     """Rankings of searches that are kept for their further pages; one takes some 50 kB."""
+    compiled: int = Field(128, ge=1)
+    """Operations whose selections are kept compiled: as many as documents are kept parsed; one takes some 20 kB."""
     threads: int = Field(64, ge=2)
     """Reads that work, or wait for a position, at once; further ones take their turn."""
+    frame_bytes: int = Field(1_048_576, ge=1_024)
+    """Largest message that a client may send over a WebSocket: what is longer is better sent as a body."""
+    connection_init_seconds: float = Field(10, gt=0)
+    """How long a WebSocket may take to say who it is: until then it holds a connection for nothing."""
+    keepalive_seconds: float = Field(15, gt=0)
+    """Silence after which a subscriber is pinged, so that nothing on the way takes the connection for dead; one that
+    does not answer as long again is."""
+    waiting_messages: int = Field(64, ge=1)
+    """Messages that wait for one subscriber; who is further behind is told where to resume."""
+    subscriptions: int = Field(10_000, ge=1)
+    """Subscriptions in all, and whatever else is being answered over streams: each takes some 50 kB."""
+    subscriptions_per_principal: int = Field(1_000, ge=1)
+    """Those of one principal: nobody takes the place of others."""
+    subscriptions_per_connection: int = Field(100, ge=1)
+    """Those of one WebSocket: who needs more opens another."""
 
 
 class Embedding(BaseModel):
@@ -112,9 +173,16 @@ class Settings(BaseSettings):
     data: Path = Field(default_factory=lambda: user_data_path("memql", appauthor=False))
     """Directory of all tenants; the default is where this system keeps a user's application data."""
     host: str = Field("127.0.0.1", min_length=1)
-    """Address to listen on. As long as nobody has to log in, it must be one that only this machine can reach."""
+    """Address to listen on. One that other machines can reach needs `hosts`, and TLS or `auth.plain_http`; then every
+    request needs a key."""
     port: int = Field(8484, ge=0, le=65_535)
     """Port to listen on; 0 takes any that is free."""
+    hosts: str = ""
+    """Names by which it may be asked, beside this machine's own, separated by commas: a page of another site can make a
+    name of its own lead here, but not another name stand in the request."""
+    key_file: Path | None = None
+    """File with the key that commands show to a server. Absent: the variable MEMQL_KEY, or `admin.key` in the data
+    directory for the server that has it."""
     tenant: str = Field("default", min_length=1, max_length=63)
     """Tenant of callers that name none: one person's agents need never think of tenants."""
     graph_engine: Literal["kuzu", "ladybug"] = "kuzu"
@@ -126,6 +194,10 @@ class Settings(BaseSettings):
     """How log lines look; auto is console on a terminal and JSON everywhere else, where programs read them."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe line that is written."""
+    auth: Auth = Auth()
+    """Who is let in."""
+    tls: Tls = Tls()
+    """The certificate that the server shows."""
     embedding: Embedding = Field(default_factory=Embedding)
     """Where the embedder is, and the bounds on one that is elsewhere."""
     limits: Limits = Limits()
@@ -327,10 +399,14 @@ def _table(info: FieldInfo) -> type[BaseModel] | None:
 def _read(name: str, info: FieldInfo, written: object, place: str, *, typed: bool) -> object:
     """The value in the field's own type, or a `Problem`."""
     kind: Any = info.annotation
+    if NoneType in get_args(kind) and str(written).lower() in ("", "none"):
+        return None
+    if kind == Path | None:
+        kind = Path
     rule = TypeAdapter[object](Annotated[kind, *info.metadata] if info.metadata else kind)
     try:
         # TOML has no paths: there too a path is text.
-        strict = typed and kind is not Path
+        strict = typed and kind is not Path and Path not in get_args(kind)
         return rule.validate_python(written, strict=True) if strict else rule.validate_strings(written)
     except ValidationError:
         hint = nearest(str(written), _choices(info))
@@ -356,6 +432,7 @@ def _wanted(info: FieldInfo) -> str:
     if choices:
         return f"{', '.join(choices[:-1])} or {choices[-1]}"
     nouns: dict[object, str] = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
+    nouns[Path | None] = "a path, or nothing"
     bounds = []
     for rule in info.metadata:
         match rule:
@@ -371,5 +448,5 @@ def _wanted(info: FieldInfo) -> str:
                 bounds.append(f"at least {least} long")
             case MaxLen(max_length=most):
                 bounds.append(f"at most {most} long")
-    noun = nouns.get(info.annotation, "text")
+    noun = "a path, or none" if Path in get_args(info.annotation) else nouns.get(info.annotation, "text")
     return f"{noun}, {' and '.join(bounds)}" if bounds else noun

@@ -55,8 +55,8 @@ def configure(form: Literal["auto", "console", "json"], level: str, stream: Text
         # uvicorn would add handlers of its own; ours is enough.
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    for name in ("openai", "httpx", "httpx2", "httpcore", "httpcore2"):
-        # Below a warning they print what is asked: users' text.
+    for name in ("openai", "httpx", "httpx2", "httpcore", "httpcore2", "websockets"):
+        # Below a warning they print what is asked: users' text; or what our own line says of each connection.
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
 
@@ -70,7 +70,9 @@ def hide_texts(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> Mu
 
 
 def _without_query_string(record: logging.LogRecord) -> bool:
-    """A GraphQL GET carries its query in the address, which uvicorn's access line prints whole."""
+    """A GraphQL GET carries its query in the address, which uvicorn's lines print whole; of WebSockets, beside ours."""
+    if record.name == "uvicorn.error" and str(record.msg).startswith('%s - "WebSocket'):
+        return False
     if record.name == "uvicorn.access" and isinstance(record.args, tuple) and len(record.args) == 5:
         client, method, path, version, status = record.args
         record.args = (client, method, str(path).partition("?")[0], version, status)

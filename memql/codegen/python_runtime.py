@@ -21,6 +21,8 @@ class Twin:
     http: str
     client: str
     sleep: str
+    within: str
+    lines: str
 
     def of(self, template: str) -> str:
         """The template with each `<name>` as it reads here."""
@@ -31,10 +33,10 @@ class Twin:
 
 ASYNC = Twin("async def", "await ", "Executor", "LiveExecutor", "WritingExecutor", "AsyncIterator",
              "changes", "async for", "Http",
-             "AsyncClient", "await asyncio.sleep")  # fmt: skip
+             "AsyncClient", "await asyncio.sleep", "async with", "aiter_lines")  # fmt: skip
 SYNC = Twin("def", "", "SyncExecutor", "SyncLiveExecutor", "SyncWritingExecutor", "Iterator",
             "sync_changes", "for", "SyncHttp", "Client",
-            "time.sleep")  # fmt: skip
+            "time.sleep", "with", "iter_lines")  # fmt: skip
 
 _TWINS = '''
 class <executor>(Protocol):
@@ -274,16 +276,13 @@ def to_json(value: object) -> Json:
 _ASKER = '''
 
 class <http>:
-    """Asks a server at `url` about one tenant. A live query is asked again every `seconds`, and its rows are told
-    anew, as a snapshot, when they are others."""
+    """Asks a server at `url` about one tenant. What is told of a live query goes on where it was when the connection
+    breaks, however often."""
 
-    def __init__(
-        self, url: str, *, tenant: str | None = None, client: httpx.<client> | None = None, seconds: float = 1.0
-    ) -> None:
+    def __init__(self, url: str, *, tenant: str | None = None, client: httpx.<client> | None = None) -> None:
         self._url = url.rstrip("/").removesuffix("/graphql") + "/graphql"
         self._headers = {"x-memql-tenant": tenant} if tenant else {}
         self._client = client or httpx.<client>(timeout=120.0)
-        self._seconds = seconds
 
     <define> close(self) -> None:
         <wait>self._client.<close>()
@@ -295,15 +294,28 @@ class <http>:
         return _rows(<wait>self._asked(WRITING, query, params, key))
 
     <define> live(self, query: str, params: Mapping[str, object]) -> <iterator>[Change[Sequence[Any]]]:
-        last: str | None = None
+        after: str | None = None
+        failures = 0
         while True:
-            answer = <wait>self._asked(DOCUMENT, query, params)
-            rows = _rows(answer)
-            told = json.dumps(rows)
-            if told != last:
-                last = told
-                yield Snapshot(str(answer["position"]), _keyed(rows))
-            <sleep>(self._seconds)
+            given = {"query": query, "params": to_json(params), "after": after}
+            try:
+                <within> self._client.stream(
+                    "POST", self._url, json={"query": LIVE, "variables": given},
+                    headers={**self._headers, "accept": "text/event-stream"}, timeout=SILENCE,
+                ) as response:
+                    if "text/event-stream" not in response.headers.get("content-type", ""):
+                        <wait>response.<read>()
+                        _refuse(response)
+                    <each> line in response.<lines>():
+                        if (told := _told(line)) is None:
+                            continue
+                        after, failures = told.get("cursor") or told.get("after") or after, 0
+                        if "cursor" in told:
+                            yield _change(told)
+            except httpx.TransportError:
+                pass
+            <sleep>(min(FIRST_PAUSE * 2**failures, LONGEST_PAUSE))
+            failures += 1
 
     <define> _asked(
         self, document: str, query: str, params: Mapping[str, object], key: str | None = None
@@ -313,7 +325,7 @@ class <http>:
         return _answer(<wait>self._client.post(self._url, json=body, headers=self._headers))
 '''
 
-OVER_HTTP = '''"""Asking a server over HTTP, through `memql` and `curate` of its GraphQL. Only this needs httpx."""
+OVER_HTTP = '''"""Asking a server over HTTP, through its `memql`, `curate` and `memqlLive`. Only this needs httpx."""
 
 import asyncio
 import json
@@ -323,7 +335,7 @@ from typing import Any
 
 import httpx
 
-from .runtime import Change, Keyed, Problem, Refused, Snapshot, to_json
+from .runtime import Change, Delta, Keyed, Problem, Refused, Snapshot, to_json
 
 ANSWER = """{
     ... on MemqlResult { rows position }
@@ -334,14 +346,56 @@ DOCUMENT = f"query ($query: String!, $params: JSON) {{ answer: memql(query: $que
 WRITING = f"""mutation ($query: String!, $params: JSON, $key: String) {{
     answer: curate(input: {{statement: $query, params: $params, idempotencyKey: $key}}) {ANSWER}
 }}"""
+LIVE = """subscription ($query: String!, $params: JSON, $after: String) {
+    answer: memqlLive(query: $query, params: $params, after: $after) {
+        ... on LiveSnapshot { cursor rows { key row place } }
+        ... on LiveDelta { cursor added { key row place } changed { key row place } removed }
+        ... on ResumeAfter { after }
+        ... on MemqlError { problems { code message hint rendered } }
+        ... on Error { problems { code message hint } }
+    }
+}"""
+
+SILENCE = httpx.Timeout(10.0, read=60.0)
+"""Seconds after which a connection is taken for broken: a server says something more often."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
+"""Seconds before it is tried again, twice as long each time that nothing was told."""
 <asking>
 
+def _refuse(response: httpx.Response) -> None:
+    """Says why no events come; whether a server that is not well will be again is for the next try to find out."""
+    if response.status_code >= 500:
+        raise httpx.RemoteProtocolError(f"status {response.status_code}", request=response.request)
+    _answer(response)
+
+
+def _told(line: str) -> dict[str, Any] | None:
+    """What a line of the events tells; None where it tells nothing."""
+    name, _, data = line.partition(": ")
+    return _answered(json.loads(data)) if name == "data" and data.startswith("{") else None
+
+
+def _change(told: Mapping[str, Any]) -> Change[Sequence[Any]]:
+    if "rows" in told:
+        return Snapshot(told["cursor"], _keyed(told["rows"]))
+    return Delta(told["cursor"], _keyed(told["added"]), _keyed(told["changed"]), tuple(told["removed"]))
+
+
+def _keyed(rows: Sequence[Mapping[str, Any]]) -> tuple[Keyed[Sequence[Any]], ...]:
+    return tuple(Keyed(each["key"], each["row"], each["place"]) for each in rows)
+
+
 def _answer(response: httpx.Response) -> dict[str, Any]:
-    """The answer of the field; what else comes back says why there is none."""
+    """The answer of the field."""
     try:
         body = response.json()
     except ValueError:
         raise Refused([Problem("NOT_MEMQL", f"what answers at {response.url} is no MemQL")]) from None
+    return _answered(body)
+
+
+def _answered(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer in there; what else is in there says why there is none."""
     if errors := body.get("errors"):
         codes = [error.get("extensions", {}).get("code", "REFUSED") for error in errors]
         raise Refused([Problem(code, error["message"]) for code, error in zip(codes, errors)])
@@ -357,17 +411,8 @@ def _rows(answer: Mapping[str, Any]) -> list[list[Any]]:
     rows: list[list[Any]] = answer["rows"]
     return rows
 
-
-def _keyed(rows: list[list[Any]]) -> tuple[Keyed[Sequence[Any]], ...]:
-    """Each row under what it says, and those that say the same under that and a number."""
-    met: dict[str, int] = {}
-    made: list[Keyed[Sequence[Any]]] = []
-    for place, row in enumerate(rows):
-        said = json.dumps(row)
-        met[said] = number = met.get(said, 0) + 1
-        made.append(Keyed(f"{said}.{number}" if number > 1 else said, row, place))
-    return tuple(made)
 '''.replace(
     "<asking>",
-    ASYNC.of(_ASKER).replace("<close>", "aclose") + SYNC.of(_ASKER).replace("<close>", "close"),
+    ASYNC.of(_ASKER).replace("<close>", "aclose").replace("<read>", "aread")
+    + SYNC.of(_ASKER).replace("<close>", "close").replace("<read>", "read"),
 )

@@ -1,4 +1,4 @@
-"""What generated TypeScript stands on, as text: no package, and of the platform only `fetch` and `setTimeout`."""
+"""What generated TypeScript stands on, as text: no package, and of the platform only `fetch` and what comes with it."""
 
 RUNTIME = """/** What the functions beside this file stand on: who asks, and what is told of rows. */
 
@@ -123,38 +123,62 @@ const DOCUMENT = `query ($query: String!, $params: JSON) { answer: memql(query: 
 const WRITING = `mutation ($query: String!, $params: JSON, $key: String) {
   answer: curate(input: {statement: $query, params: $params, idempotencyKey: $key}) ${ANSWER}
 }`;
+const LIVE = `subscription ($query: String!, $params: JSON, $after: String) {
+  answer: memqlLive(query: $query, params: $params, after: $after) {
+    ... on LiveSnapshot { cursor rows { key row place } }
+    ... on LiveDelta { cursor added { key row place } changed { key row place } removed }
+    ... on ResumeAfter { after }
+    ... on MemqlError { problems { code message hint rendered } }
+    ... on Error { problems { code message hint } }
+  }
+}`;
+
+/** Milliseconds after which a connection is taken for broken: a server says something more often. */
+const SILENCE = 60_000;
+
+/** Milliseconds before it is tried again, twice as long each time that nothing was told. */
+const [FIRST_PAUSE, LONGEST_PAUSE] = [100, 10_000];
 
 interface Answer {
   readonly rows: readonly (readonly unknown[])[];
-  readonly position: number;
+  readonly problems?: readonly Problem[];
+}
+
+type Row = Keyed<readonly unknown[]>;
+
+/** A snapshot has `rows`, a delta what is different; where to go on, if neither. */
+interface Told {
+  readonly cursor?: string;
+  readonly after?: string | null;
+  readonly rows?: readonly Row[];
+  readonly added?: readonly Row[];
+  readonly changed?: readonly Row[];
+  readonly removed?: readonly string[];
   readonly problems?: readonly Problem[];
 }
 
 interface Body {
-  readonly data?: { readonly answer: Answer } | null;
+  readonly data?: { readonly answer: Answer | Told } | null;
   readonly errors?: readonly { readonly message: string; readonly extensions?: { readonly code?: string } }[];
 }
 
 export interface HttpOptions {
   readonly tenant?: string;
   readonly headers?: { readonly [name: string]: string };
-  readonly milliseconds?: number;
 }
 
 /**
- * Asks a server about one tenant, through `memql` and `curate` of its GraphQL. A live query is asked again every
- * `milliseconds`, and its rows are told anew, as a snapshot, when they are others.
+ * Asks a server about one tenant, through its `memql`, `curate` and `memqlLive`. What is told of a live query goes on
+ * where it was when the connection breaks, however often.
  */
 export class Http implements LiveExecutor, WritingExecutor {
   private readonly url: string;
   private readonly headers: { [name: string]: string };
-  private readonly milliseconds: number;
 
   constructor(url: string, options: HttpOptions = {}) {
     this.url = url.replace(/\\/+$/, "").replace(/\\/graphql$/, "") + "/graphql";
     const tenant = options.tenant === undefined ? {} : { "x-memql-tenant": options.tenant };
     this.headers = { "content-type": "application/json", ...tenant, ...options.headers };
-    this.milliseconds = options.milliseconds ?? 1000;
   }
 
   async rows(query: string, params: Params): Promise<readonly (readonly unknown[])[]> {
@@ -166,28 +190,55 @@ export class Http implements LiveExecutor, WritingExecutor {
   }
 
   async *live(query: string, params: Params): AsyncGenerator<Change<readonly unknown[]>> {
-    let last: string | null = null;
-    for (;;) {
-      const { rows, position } = await this.asked(DOCUMENT, { query, params });
-      const told = JSON.stringify(rows);
-      if (told !== last) {
-        last = told;
-        yield { is: "snapshot", cursor: String(position), rows: keyed(rows) };
+    let after: string | null = null;
+    for (let failures = 0; ; failures += 1) {
+      for await (const told of this.told({ query, params, after })) {
+        after = told.cursor ?? told.after ?? after;
+        failures = 0;
+        if (told.cursor !== undefined) yield changed(told, told.cursor);
       }
-      await new Promise((resolve) => setTimeout(resolve, this.milliseconds));
+      await new Promise((resolve) => setTimeout(resolve, Math.min(FIRST_PAUSE * 2 ** failures, LONGEST_PAUSE)));
+    }
+  }
+
+  /** What one connection tells, until it ends or breaks. */
+  private async *told(variables: Params): AsyncGenerator<Told> {
+    const abort = new AbortController();
+    const silence = { timer: setTimeout(() => abort.abort(), SILENCE) };
+    const heard = () => {
+      clearTimeout(silence.timer);
+      silence.timer = setTimeout(() => abort.abort(), SILENCE);
+    };
+    try {
+      const body = JSON.stringify({ query: LIVE, variables });
+      const headers = { ...this.headers, accept: "text/event-stream" };
+      const asked = fetch(this.url, { method: "POST", headers, body, signal: abort.signal });
+      const response = await asked.catch(() => null);
+      if (response === null || response.status >= 500) return;
+      if (!response.headers.get("content-type")?.includes("text/event-stream")) {
+        this.answered(await response.json().catch(() => null));
+        return;
+      }
+      for await (const line of lines(response, heard)) {
+        if (line.startsWith("data: {")) yield this.answered(JSON.parse(line.slice("data: ".length))) as Told;
+      }
+    } finally {
+      clearTimeout(silence.timer);
+      abort.abort();
     }
   }
 
   private async asked(document: string, variables: Params): Promise<Answer> {
     const body = JSON.stringify({ query: document, variables });
     const response = await fetch(this.url, { method: "POST", headers: this.headers, body });
-    const answered = (await response.json().catch(() => null)) as Body | null;
-    if (answered?.errors?.length) {
-      throw new Refused(
-        answered.errors.map((each) => ({ ...each, code: each.extensions?.code ?? "REFUSED", hint: null })),
-      );
+    return this.answered(await response.json().catch(() => null)) as Answer;
+  }
+
+  private answered(body: Body | null): Answer | Told {
+    if (body?.errors?.length) {
+      throw new Refused(body.errors.map((each) => ({ ...each, code: each.extensions?.code ?? "REFUSED", hint: null })));
     }
-    const answer = answered?.data?.answer;
+    const answer = body?.data?.answer;
     if (!answer) {
       throw new Refused([{ code: "NOT_MEMQL", message: `what answers at ${this.url} is no MemQL`, hint: null }]);
     }
@@ -196,14 +247,23 @@ export class Http implements LiveExecutor, WritingExecutor {
   }
 }
 
-/** Each row under what it says, and those that say the same under that and a number. */
-function keyed(rows: readonly (readonly unknown[])[]): readonly Keyed<readonly unknown[]>[] {
-  const met = new Map<string, number>();
-  return rows.map((row, place) => {
-    const said = JSON.stringify(row);
-    const number = (met.get(said) ?? 0) + 1;
-    met.set(said, number);
-    return { key: number > 1 ? `${said}.${number}` : said, row, place };
-  });
+function changed(told: Told, cursor: string): Change<readonly unknown[]> {
+  if (told.rows) return { is: "snapshot", cursor, rows: told.rows };
+  return { is: "delta", cursor, added: told.added ?? [], changed: told.changed ?? [], removed: told.removed ?? [] };
+}
+
+/** The lines of a body as they come, until it ends or breaks. */
+async function* lines(response: Response, heard: () => void): AsyncGenerator<string> {
+  const reader = response.body?.getReader();
+  const decoder = new TextDecoder();
+  let rest = "";
+  for (;;) {
+    const read = await reader?.read().catch(() => null);
+    if (!read || read.done) return;
+    heard();
+    const found = (rest + decoder.decode(read.value, { stream: true })).split("\\n");
+    rest = found.pop() ?? "";
+    yield* found;
+  }
 }
 """

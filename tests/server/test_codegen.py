@@ -204,7 +204,7 @@ from datetime import date, datetime, timedelta, timezone
 
 from made import asked, asked_sync
 from made.over_http import Http, SyncHttp
-from made.runtime import Executor, Refused, Snapshot, SyncExecutor
+from made.runtime import Delta, Executor, Refused, Snapshot, SyncExecutor
 
 
 async def wait(url: str, id: str) -> None:
@@ -249,9 +249,19 @@ def go(url: str, id: str) -> None:
     executor: SyncExecutor = http
     assert [each.text for each in asked_sync.memories(executor, name="Ada", limit=1)] == ["Ada drinks tea"]
     assert asked_sync.memory(executor, id="mem_none") is None
-    for change in asked_sync.open_tasks(http):
-        assert isinstance(change, Snapshot)
-        break
+    told = asked_sync.open_tasks(http)
+    snapshot = next(told)
+    assert isinstance(snapshot, Snapshot)
+    added = "REMEMBER (t:Task {title: $title}) BECAUSE 'of a test' RETURN t.id"
+    (task,) = http.write(added, {"title": f"by {sys.version_info}"}, None)
+    delta = next(told)
+    assert isinstance(delta, Delta)
+    assert [each.row.title for each in delta.added] == [f"by {sys.version_info}"]
+    http.write("MATCH (t:Task {id: $id}) FORGET t BECAUSE 'it was a test' RETURN t.id", {"id": task[0]}, None)
+    gone = next(told)
+    assert isinstance(gone, Delta)
+    assert gone.removed == tuple(each.key for each in delta.added)
+    del told
     try:
         http.rows("RETURN nothing", {})
     except Refused as refused:
@@ -360,9 +370,21 @@ same((await anything(executor))[0]?.p.nodes.map((node) => node["kind"]), ["Memor
 const ben = { text: "Ben has a roof", why: "he said so", tags: ["roofs"] };
 const noted = await note(http, ben, { idempotencyKey: "k2" });
 same(await note(http, ben, { idempotencyKey: "k2" }), noted);
+let task: unknown = null;
+let key: string | undefined;
 for await (const change of openTasks(http)) {
-  same(change.is === "snapshot" && change.rows.map((each) => each.row.title), ["Buy sencha"]);
-  break;
+  if (change.is === "snapshot") {
+    same(change.rows.map((each) => each.row.title), ["Buy sencha"]);
+    const added = "REMEMBER (t:Task {title: 'Boil water'}) BECAUSE 'of a test' RETURN t.id";
+    task = (await http.write(added, {}, {}))[0]?.[0];
+  } else if (change.added.length > 0) {
+    same(change.added.map((each) => each.row.title), ["Boil water"]);
+    key = change.added[0]?.key;
+    await http.write("MATCH (t:Task {id: $id}) FORGET t BECAUSE 'it was a test' RETURN t.id", { id: task }, {});
+  } else {
+    same(change.removed, [key]);
+    break;
+  }
 }
 try {
   await new Http(url).rows("RETURN nothing", {});

@@ -1,0 +1,99 @@
+"""GraphQL over server-sent events, in the distinct connections mode of graphql-sse: one request, one operation.
+
+Its single connection mode is not spoken: it would keep streams for requests that come apart from them, for clients that
+cannot hold several connections; HTTP/2 and WebSockets can.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from server.streams import Told
+
+EVENT_STREAM = "text/event-stream"
+
+
+def wants_events(request: Request) -> bool:
+    """Whether the answer is asked for as events."""
+    accepted = request.headers.get("accept", "").split(",")
+    return any(part.split(";", 1)[0].strip().lower() == EVENT_STREAM for part in accepted)
+
+
+class Events(Response):
+    """The messages of one operation, until they end or the client leaves. In silence it is pinged every so many
+    `seconds`; `left` are those until the credentials end, and `expired` is said then."""
+
+    media_type = EVENT_STREAM
+
+    def __init__(
+        self, messages: AsyncGenerator[Told, None], seconds: float, left: float | None = None, expired: str = ""
+    ) -> None:
+        self._messages = messages
+        self._seconds = seconds
+        self._left = left
+        self._expired = expired
+        self.background = None
+        self.status_code = 200
+        self.body = b""
+        self.init_headers({"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"})
+        del self.headers["content-length"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        sending = _Sending(send)
+        telling = asyncio.create_task(self._tell(sending))
+        beside = [asyncio.create_task(_gone(receive)), asyncio.create_task(sending.ping(self._seconds))]
+        try:
+            await asyncio.wait((telling, *beside), timeout=self._left, return_when=asyncio.FIRST_COMPLETED)
+            expired = not any(task.done() for task in (telling, *beside))
+        finally:
+            for task in (telling, *beside):
+                task.cancel()
+            await asyncio.gather(telling, *beside, return_exceptions=True)
+        if expired:
+            await sending.event("next", self._expired)
+            await sending.event("complete", more=False)
+        elif not telling.cancelled() and (error := telling.exception()):
+            raise error
+
+    async def _tell(self, sending: "_Sending") -> None:
+        async with aclosing(self._messages) as messages:
+            async for told in messages:
+                await sending.event("next", told.text)
+            await sending.event("complete", more=False)
+
+
+class _Sending:
+    """What is sent piece by piece; a client that has left is found by who waits for that."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._silent = False
+        self._one_at_a_time = asyncio.Lock()
+
+    async def event(self, kind: str, data: str = "", *, more: bool = True) -> None:
+        """Browsers discard events without data, so there always is a line for it; JSON has no other line breaks."""
+        self._silent = False
+        await self._body(f"event: {kind}\ndata: {data}\n\n", more)
+
+    async def ping(self, seconds: float) -> None:
+        """Says something in each silence of so many seconds, for as long as it is let."""
+        while True:
+            self._silent = True
+            await asyncio.sleep(seconds)
+            if self._silent:
+                await self._body(":\n\n", True)
+
+    async def _body(self, text: str, more: bool) -> None:
+        async with self._one_at_a_time:
+            with suppress(OSError):
+                await self._send({"type": "http.response.body", "body": text.encode(), "more_body": more})
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
