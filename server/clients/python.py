@@ -46,6 +46,8 @@ _HIDING = frozenset(
     tuple""".split()
 )
 """What a field may not be called, since annotations in its class mean something else by it."""
+LINE = 120
+"""So long a line may be: what is made need not be laid out by anything else."""
 _OF_CLIENTS = frozenset("aclose close documents".split())
 
 
@@ -77,7 +79,7 @@ def _module(doc: str, body: Sequence[str], groups: Mapping[str, Sequence[str]]) 
     for source, names in groups.items():
         used = sorted(
             {name for name in names if re.search(rf"\b{name}\b", written)},
-            key=lambda name: (not name.isupper() or len(name) == 1, name[0].islower(), name),
+            key=_sorting,
         )
         if not used:
             continue
@@ -88,11 +90,17 @@ def _module(doc: str, body: Sequence[str], groups: Mapping[str, Sequence[str]]) 
     yield from body
 
 
+def _sorting(name: str) -> tuple[bool, bool, list[str | int]]:
+    """As isort has it: constants, classes, functions; `B2` before `B10`."""
+    parts = [int(each) if each.isdigit() else each for each in re.split(r"(\d+)", name)]
+    return not name.isupper() or len(name) == 1, name[0].islower(), [*parts]
+
+
 def _wrapped(before: str, listed: str, opening: str, closing: str, pad: str = "") -> Iterator[str]:
     """What is listed on one line, or on a line each in brackets."""
     inside = "" if opening == "(" and before.startswith("from ") else opening
     line = f"{pad}{before}{inside}{listed}{closing if inside else ''}"
-    if len(line) <= 120:
+    if len(line) <= LINE:
         yield line
         return
     yield f"{pad}{before}{opening}"
@@ -203,12 +211,16 @@ def _record(record: Record, names: Mapping[str, str]) -> Iterator[str]:
 
 def _choice(choice: Choice) -> Iterator[str]:
     yield f"{choice.name}: TypeAlias = Annotated["
-    for number, record in enumerate([*(record for _, record in choice.members), choice.other]):
-        end = "," if record is choice.other else ""
-        yield f'    {"| " if number else ""}Annotated[{record.name}, Tag("{record.name}")]{end}'
+    records = [*(record for _, record in choice.members), choice.other]
+    members = [f'Annotated[{record.name}, Tag("{record.name}")]' for record in records]
+    if len(line := f"    {' | '.join(members)},") <= LINE:
+        yield line
+    else:
+        yield f"    {members[0]}"
+        yield from (f"    | {each}{',' * (each is members[-1])}" for each in members[1:])
     tags = [f'"{name}": "{record.name}"' for types, record in choice.members for name in types]
     line = f'    by_typename({{{", ".join(tags)}}}, "{choice.other.name}"),'
-    if len(line) <= 120:
+    if len(line) <= LINE:
         yield line
     else:
         yield "    by_typename("

@@ -79,9 +79,9 @@ class Shape(BaseModel):
 
 
 class Input(Shape):
-    """What a question consists of."""
+    """What a question consists of. It is made by Python's names: one of them may be what GraphQL calls another."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", validate_by_alias=False)
 
 
 class OneOf(Input):

@@ -1,7 +1,9 @@
 """A schema and operations that are as odd as GraphQL allows: names that Python and TypeScript keep for themselves, that
 become one, interfaces in interfaces, lists in lists, inputs in themselves; and operations drawn by lot."""
 
+from pathlib import Path
 from random import Random
+from typing import Literal
 
 from graphql import (
     GraphQLArgument,
@@ -24,6 +26,8 @@ from graphql import (
     parse,
     validate,
 )
+
+from server.clients import client
 
 SCHEMA = """
 interface Top { id: ID! }
@@ -205,3 +209,16 @@ def value(of: object, random: Random) -> object:
 
 def odd() -> GraphQLSchema:
     return build_schema(SCHEMA)
+
+
+def clients(folder: Path, language: Literal["python", "ts"], ours: str) -> list[str]:
+    """Clients of odd operations and of some drawn by lot, each in a directory of its own; their names."""
+    schemas = {"odd": odd(), "drawn_odd": odd(), "drawn_ours": build_schema(ours)}
+    for name, schema in schemas.items():
+        text = ASKED if name == "odd" else Drawing(schema, Random(1)).operations(25)
+        made = client({f"{name}.graphql": text}, schema, language)
+        assert not made.problems, made.problems
+        (folder / name).mkdir()
+        for file, written in made.files.items():
+            (folder / name / file).write_text(written, "utf-8")
+    return list(schemas)

@@ -80,6 +80,13 @@ type Subscription { ticks(after: String): Told! }
 """
 
 
+def block(language: str) -> str:
+    """The first block of a language in docs/CLIENTS.md."""
+    found = re.search(rf"^```{language}\n(.*?)^```", (ROOT / "docs" / "CLIENTS.md").read_text("utf-8"), re.M | re.S)
+    assert found
+    return found[1]
+
+
 @dataclass(slots=True)
 class World:
     """A directory in which Ada is remembered, and files of operations."""

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from server.schema import printed
 from tests.server.failing import LAST, ticking, wire
-from tests.server.operations import World, ran, serving_process
+from tests.server.odd import clients
+from tests.server.operations import World, block, made, ran, serving_process
 from tests.server.operations import world as world_in
 
 
@@ -179,6 +181,25 @@ def test_what_is_wrong_is_found(world: World) -> None:
     said = strict(world.folder, "wrong.py")
     found = {int(line) for line in re.findall(r"^wrong\.py:(\d+): error", "\n".join(said), re.MULTILINE)}
     assert sorted(found) == [len(head) + number for number in range(1, len(WRONG) + 1)], said
+
+
+def test_whatever_is_asked_is_strict(tmp_path: Path) -> None:
+    """Odd names, and operations that nobody would write."""
+    names = clients(tmp_path, "python", printed())
+    assert strict(tmp_path, *names) == []
+    told = ran(
+        [sys.executable, "-m", "ruff", "check", "--isolated", "--line-length=120", "--select=F,I", "."], tmp_path
+    )
+    assert told.returncode == 0, told.stdout
+
+
+def test_the_manual_is_right(tmp_path: Path) -> None:
+    """Of its operations comes what its Python uses."""
+    (tmp_path / "asked.graphql").write_text(block("graphql"), "utf-8")
+    made(tmp_path / "app" / "memory", tmp_path / "asked.graphql")
+    (tmp_path / "app" / "__init__.py").touch()
+    (tmp_path / "uses.py").write_text(block("python"), "utf-8")
+    assert strict(tmp_path, "app", "uses.py") == []
 
 
 TICKING = """

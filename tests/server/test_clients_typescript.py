@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from server.schema import printed
 from tests.server.failing import LAST, ticking, wire
-from tests.server.operations import ROOT, World, ran, serving_process
+from tests.server.odd import clients
+from tests.server.operations import ROOT, World, block, made, ran, serving_process
 from tests.server.operations import world as world_in
 
 TYPESCRIPT = ROOT / "tests" / "typescript"
@@ -164,6 +166,22 @@ def test_what_is_wrong_is_found(world: World, tsc: list[str]) -> None:
     told = compiled(tsc, folder)
     found = [int(line) for line in re.findall(r"^wrong\.ts\((\d+),", told.stdout, re.MULTILINE)]
     assert found == [len(head) + number for number in range(1, len(WRONG) + 1)], told.stdout
+
+
+def test_whatever_is_asked_is_strict(tmp_path: Path, tsc: list[str]) -> None:
+    """Odd names, and operations that nobody would write."""
+    clients(tmp_path, "ts", printed())
+    told = compiled(tsc, tmp_path)
+    assert told.returncode == 0, told.stdout
+
+
+def test_the_manual_is_right(tmp_path: Path, tsc: list[str]) -> None:
+    """Of its operations comes what its TypeScript uses."""
+    (tmp_path / "asked.graphql").write_text(block("graphql"), "utf-8")
+    made(tmp_path / "memory", tmp_path / "asked.graphql", "--lang", "ts")
+    (tmp_path / "uses.ts").write_text(block("ts"), "utf-8")
+    told = compiled(tsc, tmp_path)
+    assert told.returncode == 0, told.stdout
 
 
 TICKING = """
