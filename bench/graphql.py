@@ -46,11 +46,12 @@ from memql.errors import Refusal
 from memql.values import iso
 from server.answers import Answer
 from server.app import assemble
+from server.bounds import RequestLimits
 from server.context import Context
 from server.cursors import Cursor
 from server.identity import LOCAL
 from server.schema import make_schema
-from server.settings import RequestLimits, Settings
+from server.settings import Settings
 from server.telemetry import configure
 
 ROWS, HUBS, RELATIONS = 1_000, 50, 20

@@ -19,9 +19,9 @@ from engine.tenants import Tenants
 from memql.errors import Reason, Refusal, unavailable
 from server.access.keystore import KeyStore
 from server.answers import Answer
+from server.bounds import RequestLimits
 from server.identity import Identity
 from server.rankings import Rankings
-from server.settings import RequestLimits
 
 T = TypeVar("T")
 
@@ -99,11 +99,6 @@ class Context:
         await asyncio.gather(*self._begun, return_exceptions=True)
         if self._tenant:
             await self._desk.give_back(self._tenant)
-
-    @property
-    def limits(self) -> RequestLimits:
-        """What one request may ask."""
-        return self.limits
 
     @property
     def reading(self) -> tuple[bytes, Principal]:

@@ -25,6 +25,7 @@ from strawberry.types.execution import PreExecutionError
 from engine.stopping import Stop, current
 from memql.errors import Problem, Reason, Refusal
 from server.admission import is_rated
+from server.bounds import RequestLimits
 from server.context import Context, Desk
 from server.documents import by_id
 from server.events import Events, wants_events
@@ -33,7 +34,6 @@ from server.rankings import Rankings
 from server.rates import SECONDS
 from server.responses import error_response
 from server.schema import Schema, make_schema, tell
-from server.settings import RequestLimits
 from server.sockets import Connection
 from server.streams import Asker, Operation, Streams
 

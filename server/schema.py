@@ -26,6 +26,7 @@ from strawberry.types.execution import ExecutionContext as Execution
 
 from memql.errors import Problem, Refusal
 from server.admission import Bounds
+from server.bounds import RequestLimits
 from server.cost import declare_costs
 from server.documents import Documents, trusted_in
 from server.executor import compiling
@@ -34,7 +35,6 @@ from server.queries import Query
 from server.rates import Rates
 from server.requirements import declare_scopes
 from server.responses import OUR_MISTAKE
-from server.settings import RequestLimits
 from server.subscriptions import Subscription
 from server.types import ITEMS, SCALARS, CustomItem
 

@@ -25,10 +25,10 @@ from engine.live import sight
 from engine.stopping import Stop
 from engine.tenant import Tenant
 from memql.errors import Refusal
+from server.bounds import RequestLimits
 from server.context import Context, Desk
 from server.identity import Identity
 from server.rankings import Rankings
-from server.settings import RequestLimits
 
 log = structlog.get_logger(__name__)
 

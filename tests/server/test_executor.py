@@ -30,12 +30,12 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Stock
 
+from server.bounds import RequestLimits
 from server.executor import CompilingExecutor, compiling
 from server.executor.compiler import MOST_FIELDS, Budget, Operation, compiled
 from server.executor.kept import MOST_VARIANTS, Kept
 from server.executor.shapes import Uncompilable
 from server.schema import make_schema
-from server.settings import RequestLimits
 from tests.server.documents import documents
 from tests.server.executor_diff import Counting, cases
 

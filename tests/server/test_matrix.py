@@ -13,10 +13,10 @@ import pytest
 import pytest_asyncio
 from graphql import GraphQLObjectType
 
+from server.bounds import RequestLimits
 from server.identity import ROLES, Role
 from server.requirements import REQUIRED
 from server.schema import make_schema
-from server.settings import RequestLimits
 from tests.engine.embedders import WordHashes
 from tests.server.twins import RECEIPT, WITH, WITHOUT, Twin, twins
 
