@@ -4,7 +4,7 @@ All of it in the one read of a field of Query: for each field beneath, one read 
 an object. Knows nothing of who asks or as of when; that is the reader's.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -39,16 +39,33 @@ from server.types import (
 
 T = TypeVar("T")
 
-_LISTS = frozenset({"tags", "aliases"})
-_OWN: Mapping[str, tuple[str, ...]] = {
+
+def _plain(value: Value) -> Any:
+    return micros(value) if isinstance(value, datetime) else plain(value)
+
+
+def _status(value: Value) -> Any:
+    return Status(value) if value is not None else None
+
+
+def _list(value: Value) -> Any:
+    return value or []
+
+
+_SHOWN: Mapping[str, Callable[[Value], Any]] = {"status": _status, "tags": _list, "aliases": _list}
+"""How the value of a property is shown where its field is none of plain values."""
+
+_OWN: Mapping[str, tuple[tuple[str, Callable[[Value], Any]], ...]] = {
     name: tuple(
-        field.python_name
+        (field.python_name, _SHOWN.get(field.python_name, _plain))
         for field in get_object_definition(shown, strict=True).fields
         if field.python_name in shown.__annotations__ and field.base_resolver is None
     )
     for name, shown in ITEMS.items()
 }
-"""The properties that are fields of a kind's own type."""
+"""The properties that are fields of a kind's own type, and how each is shown."""
+
+_DOMAINS = {domain.value: domain for domain in Domain}
 
 _CHANGES = {"provenance": provenance.begun, "ending": provenance.ended}
 """What a relation may be asked for of its own changes."""
@@ -171,10 +188,11 @@ class Answer:
             return self.needs(over_limit("read_rows", most, len(ids), "ids"), [])
         states = identities.items(self.reader, ids)
         found: dict[str, Node] = dict(zip(states, self.items(list(states.values()), wants), strict=True))
-        found |= self._nodes_between(list(self.needs(identities.relations(self.reader, ids), {}).values()), wants)
+        found |= self.between(list(self.needs(identities.relations(self.reader, ids), {}).values()), wants)
         return [found.get(id_) for id_ in ids]
 
-    def _nodes_between(self, relations: Sequence[RelationState], wants: Sequence[Want]) -> dict[str, Node]:
+    def between(self, relations: Sequence[RelationState], wants: Sequence[Want]) -> dict[str, Node]:
+        """These versions of relations by their ids, each with its ends, both of which the reader sees."""
         if not relations or self.refusal:
             return {}
         within = [want for want in wants if Relation.__name__ in want.on]
@@ -247,18 +265,18 @@ _FINDERS: Mapping[str, Finder] = {
 
 
 def _item(state: ItemState, beside: Mapping[Path, Any]) -> Item:
-    shown = ITEMS.get(state.kind, CustomItem)
-    own = {name: _shown(name, state.properties.get(name)) for name in _OWN.get(state.kind, ())}
-    return shown(
-        kind=state.kind,
-        labels=list(state.labels),
-        owner=state.owner,
-        domain=Domain(state.domain),
-        erased=state.erased,
-        beside=beside,
-        **_versioned(state),
-        **own,
-    )
+    fields = _versioned(state)
+    fields["kind"] = state.kind
+    fields["labels"] = list(state.labels)
+    fields["owner"] = state.owner
+    fields["domain"] = _DOMAINS[state.domain]
+    fields["erased"] = state.erased
+    fields["beside"] = beside
+    says = state.properties
+    for name, show in _OWN.get(state.kind, ()):
+        value = says.get(name)
+        fields[name] = value if type(value) is str and show is _plain else show(value)
+    return ITEMS.get(state.kind, CustomItem)(**fields)
 
 
 def _relation(state: RelationState, ends: Mapping[int, Item], beside: Mapping[Path, Any]) -> Relation:
@@ -294,12 +312,3 @@ def _versioned(state: ItemState | RelationState) -> dict[str, Any]:
         "retired_at": None if state.retired_at == NEVER else Moment(state.retired_at),
         "properties": {name: plain(value) for name, value in state.properties.items()},
     }
-
-
-def _shown(name: str, value: Value) -> Any:
-    """The value as the kind's own type declares the field of that name."""
-    if name == "status":
-        return Status(value) if value is not None else None
-    if name in _LISTS:
-        return value or []
-    return micros(value) if isinstance(value, datetime) else plain(value)

@@ -164,15 +164,22 @@ async def find(info: Told, input_: Search, first: First = 10, after: After = Non
     wants, cursor = wanted(info._raw_info), paging_of(first, None, after, None).after
 
     def ask(answer: Answer) -> SearchConnection:
-        how = repr((input_.near, input_.within, input_.weights, input_.fuse))
-        kinds = tuple(input_.kinds or KINDS)
-        asked = (input_.text, kinds, repr(input_.where), repr(input_.as_of), input_.valid_at, how)
-        answer.needs(Paging(first).wrong(first, answer.reader.limits.read_rows, 0), None)
-        ranking, start = _ranked(answer, info.context, input_, asked, cursor)
-        return _page(answer, ranking, start, first, zlib.crc32(repr(asked).encode()), cursor is not None, wants)
+        return found(answer, info.context, input_, first, cursor, wants)
 
     at = when(input_.as_of, input_.valid_at, input_.at_least, input_.consolidated, cursor)
     return await info.context.read(ask, at, needs=("texts", "vectors"))
+
+
+def found(
+    answer: Answer, context: Context, input_: SearchInput, first: int, after: Cursor | None, wants: Sequence[Want]
+) -> SearchConnection:
+    """A page of what fits best, by all that the answer's reader can search by."""
+    how = repr((input_.near, input_.within, input_.weights, input_.fuse, answer.reader.embedder is None))
+    kinds = tuple(input_.kinds or KINDS)
+    asked = (input_.text, kinds, repr(input_.where), repr(input_.as_of), input_.valid_at, how)
+    answer.needs(Paging(first).wrong(first, answer.reader.limits.read_rows, 0), None)
+    ranking, start = _ranked(answer, context, input_, asked, after)
+    return _page(answer, ranking, start, first, zlib.crc32(repr(asked).encode()), after is not None, wants)
 
 
 def _ranked(
