@@ -178,11 +178,9 @@ def found(
     answer: Answer, context: Context, input_: SearchInput, first: int, after: Cursor | None, wants: Sequence[Want]
 ) -> SearchConnection:
     """A page of what fits best, by all that the answer's reader can search by."""
-    how = repr((input_.near, input_.within, input_.weights, input_.fuse))
+    how = repr((input_.near, input_.within, input_.weights, input_.fuse, answer.reader.embedder is None))
     kinds = tuple(input_.kinds or KINDS)
-    asked: tuple[Hashable, ...] = (input_.text, kinds, repr(input_.where), repr(input_.as_of), input_.valid_at, how)
-    if answer.reader.embedder is None:
-        asked = (*asked, "words")
+    asked = (input_.text, kinds, repr(input_.where), repr(input_.as_of), input_.valid_at, how)
     answer.needs(Paging(first).wrong(first, answer.reader.limits.read_rows, 0), None)
     ranking, start = _ranked(answer, context, input_, asked, after)
     return _page(answer, ranking, start, first, zlib.crc32(repr(asked).encode()), after is not None, wants)
