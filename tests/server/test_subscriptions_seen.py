@@ -190,7 +190,12 @@ async def test_one_evaluation_for_all_who_ask_the_same(town: Town, monkeypatch: 
             await each.subscribe(ITEMS, after=after)
         told = town.streams._told
         made: list[Any] = []
-        monkeypatch.setattr(town.streams, "_told", lambda *each: made.append(each) or told(*each))
+
+        def counted(*each: Any) -> Any:
+            made.append(each)
+            return told(*each)
+
+        monkeypatch.setattr(town.streams, "_told", counted)
         for each in (one, two, other):
             await each.data()
         await until(lambda: town.streams.count == 4)
