@@ -73,6 +73,8 @@ class RequestLimits(BaseModel):
     """Reads that work, or wait for a position, at once; further ones take their turn."""
     frame_bytes: int = Field(1_048_576, ge=1_024)
     """Largest message that a client may send over a WebSocket: what is longer is better sent as a body."""
+    connections: int = Field(5_000, ge=1)
+    """WebSockets at once: each takes some 30 kB and a file, also when nothing goes on over it."""
     connection_init_seconds: float = Field(10, gt=0)
     """How long a WebSocket may take to say who it is: until then it holds a connection for nothing."""
     keepalive_seconds: float = Field(15, gt=0)

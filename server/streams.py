@@ -7,6 +7,7 @@ server stops. Knows nothing of sockets.
 """
 
 import asyncio
+import contextvars
 import re
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping
@@ -360,7 +361,9 @@ class Streams:
             return known
         channel = self._channels[key] = Channel(lambda: self._forget(key, channel))
         channel.turn = turn
-        channel.task = asyncio.create_task(self._pump(channel, operation, asker))
+        # In a context of its own: who comes first may leave, and its reads are stopped then.
+        own = contextvars.Context()
+        channel.task = asyncio.create_task(self._pump(channel, operation, asker), context=own)
         self._pumps.add(channel.task)
         channel.task.add_done_callback(self._pumps.discard)
         return channel
