@@ -182,6 +182,7 @@ class SupersedeItem(Command):
 
     id: str
     by: str
+    if_version: int | None = None
     reason: str | None = None
 
 
@@ -332,14 +333,23 @@ assert all(PROPERTY_NAME.match(name) for name in STATE_NAMES)
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who acts. Sees what is the organization's and what an owner in `owners` owns; an administrator sees all."""
+    """Who acts. Sees what is the organization's and what an owner in `owners` owns; an administrator sees all. Erases
+    what it or such an owner owns, and with `erases` whatever it sees."""
 
     id: str
     owners: frozenset[str] = frozenset()
     admin: bool = False
+    erases: bool = False
+
+    def owns(self, owner: str) -> bool:
+        return owner == self.id or owner in self.owners
 
     def sees(self, owner: str, domain: str) -> bool:
-        return self.admin or domain == "organization" or owner == self.id or owner in self.owners
+        return self.admin or domain == "organization" or self.owns(owner)
+
+    def may_erase(self, owner: str) -> bool:
+        """What is erased is gone for good, so that seeing it is not enough."""
+        return self.admin or self.erases or self.owns(owner)
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,8 +194,10 @@ class Reader:
 
     def late(self) -> Refusal:
         """Why it ends before its time."""
-        if current().asked:
-            return unavailable("STOPPED", "the read was stopped: nobody waits for it any more", "ask again")
+        stop = current()
+        if stop.asked:
+            message = "the read was stopped: nobody waits for it any more"
+            return stop.because or unavailable("STOPPED", message, "ask again")
         return late(self.limits)
 
     def given_up(self) -> Refusal | None:

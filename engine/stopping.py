@@ -1,4 +1,4 @@
-"""Stopping a read that nobody waits for any more: its client left, or the task that awaits it was cancelled.
+"""Stopping a read that nobody waits for any more: its client left, its time is over, or its task was cancelled.
 
 A thread cannot be stopped from outside. So a read looks, whenever it looks at its deadline, whether it was asked to
 stop; and what waits in another engine is interrupted there. Writes never look: what was begun is decided whole.
@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
+
+from memql.errors import Refusal
 
 T = TypeVar("T")
 
@@ -23,6 +25,7 @@ class Stop:
     def __init__(self) -> None:
         self._within = _CURRENT.get()
         self._asked = threading.Event()
+        self._because: Refusal | None = None
         self._interrupts: list[Callable[[], None]] = []
         self._lock = threading.Lock()
 
@@ -30,7 +33,13 @@ class Stop:
     def asked(self) -> bool:
         return self._asked.is_set() or (self._within is not None and self._within.asked)
 
-    def ask(self) -> None:
+    @property
+    def because(self) -> Refusal | None:
+        """What is said of it, where it was asked for a reason of its own."""
+        return self._because or (self._within.because if self._within else None)
+
+    def ask(self, because: Refusal | None = None) -> None:
+        self._because = self._because or because
         self._asked.set()
         with self._lock:
             waiting = bool(self._interrupts)

@@ -82,6 +82,10 @@ def conflict(code: str, message: str, place: str, hint: str) -> Refusal:
     return Refusal(Reason.CONFLICT, (Problem(code, message, place, hint),))
 
 
+def forbidden(code: str, message: str, place: str, hint: str) -> Refusal:
+    return Refusal(Reason.FORBIDDEN, (Problem(code, message, place, hint),))
+
+
 def over_limit(limit: str, most: int, found: int, place: str) -> Refusal:
     """A limit was met: its name is the name of the setting that moves it."""
     problem = Problem(

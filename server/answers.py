@@ -6,55 +6,69 @@ an object. Knows nothing of who asks or as of when; that is the reader's.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from strawberry.types import get_object_definition
 
 from engine import identities, provenance
-from engine.adjacency import Steps
 from engine.decide.view import NEVER, ItemState, RelationState
 from engine.reader import Reader
-from memql.errors import Problem, Reason, Refusal, invalid, nearest, over_limit
+from memql.errors import Problem, Reason, Refusal, over_limit
 from memql.values import FOREVER, Value, micros, plain
-from server import cursors
-from server.cursors import Cursor
+from server import pages, related
+from server.bounds import RequestLimits
+from server.connections import Connection, Edge
+from server.filtering import unknown
+from server.pages import Paging, Taken
+from server.related import NO_STEPS, Finder, Found
 from server.selection import Path, Want, inside
-from server.settings import RequestLimits
 from server.types import (
     ITEMS,
     Change,
-    Connection,
     CustomItem,
-    Direction,
     Domain,
-    Edge,
     Item,
     Moment,
     Node,
-    PageInfo,
     Position,
     Provenance,
     Relation,
-    RelationConnection,
-    RelationEdge,
     Status,
 )
 
 T = TypeVar("T")
-Found: TypeAlias = Callable[[ItemState], Any]
-"""What was found for that version."""
 
-_LISTS = frozenset({"tags", "aliases"})
-_OWN: Mapping[str, tuple[str, ...]] = {
-    name: tuple(field for field in shown.__annotations__ if field != "stream") for name, shown in ITEMS.items()
+
+def _plain(value: Value) -> Any:
+    return micros(value) if isinstance(value, datetime) else plain(value)
+
+
+def _status(value: Value) -> Any:
+    return Status(value) if value is not None else None
+
+
+def _list(value: Value) -> Any:
+    return value or []
+
+
+_SHOWN: Mapping[str, Callable[[Value], Any]] = {"status": _status, "tags": _list, "aliases": _list}
+"""How the value of a property is shown where its field is none of plain values."""
+
+_OWN: Mapping[str, tuple[tuple[str, Callable[[Value], Any]], ...]] = {
+    name: tuple(
+        (field.python_name, _SHOWN.get(field.python_name, _plain))
+        for field in get_object_definition(shown, strict=True).fields
+        if field.python_name in shown.__annotations__ and field.base_resolver is None
+    )
+    for name, shown in ITEMS.items()
 }
-"""The properties that are fields of a kind's own type."""
+"""The properties that are fields of a kind's own type, and how each is shown."""
+
+_DOMAINS = {domain.value: domain for domain in Domain}
 
 _CHANGES = {"provenance": provenance.begun, "ending": provenance.ended}
 """What a relation may be asked for of its own changes."""
-
-_NOTHING = np.empty(0, np.int64)
-_NO_STEPS = Steps(_NOTHING, _NOTHING, _NOTHING, np.empty(0))
 
 
 class Answer:
@@ -66,14 +80,6 @@ class Answer:
         self.limits = limits
         self.refusal: Refusal | None = None
         self._left = limits.rows
-        self._finders: Mapping[str, Callable[[Sequence[ItemState], Want], Found]] = {
-            "ending": self._ending,
-            "history": self._history,
-            "provenance": self._provenance,
-            "relations": self._relations,
-            "sources": lambda of, want: self.sources(of, want.inner),
-            "stream": self._streams,
-        }
 
     def needs(self, found: T | Refusal, otherwise: T) -> T:
         """What was found; where it is a refusal, that ends the answer, and something else is gone on with."""
@@ -91,10 +97,10 @@ class Answer:
         self._spend(len(states))
         for want in wants:
             asked = [n for n, item in enumerate(items) if type(item).__name__ in want.on]
-            finder = self._finders.get(want.name)
+            finder = _FINDERS.get(want.name)
             if finder is None or not asked or self.refusal:
                 continue
-            found = finder([states[n] for n in asked], want)
+            found = finder(self, [states[n] for n in asked], want)
             for n in asked:
                 besides[n][want.path] = found(states[n])
         return items
@@ -129,7 +135,7 @@ class Answer:
         begun = provenance.begun(self.reader.index.db, of)
         made_from: dict[int, list[Item]] = {}
         for asked in (each for each in want.inner if each.name == "derivedFrom"):
-            steps = self.needs(self.reader.expand([state.root for state in of], "out", ["DERIVED_FROM"]), _NO_STEPS)
+            steps = self.needs(self.reader.expand([state.root for state in of], "out", ["DERIVED_FROM"]), NO_STEPS)
             items = self.by_root(steps.ends.tolist(), asked.inner)
             for origin, end in zip(steps.origins.tolist(), steps.ends.tolist(), strict=True):
                 made_from.setdefault(origin, []).append(items[end])
@@ -141,51 +147,37 @@ class Answer:
 
     # Relations
 
-    def _relations(self, of: Sequence[ItemState], want: Want) -> Found:
-        first, given = want.arguments.get("first", 20), want.arguments.get("after")
-        after = self.needs(cursors.read(given), None) if given is not None else None
-        self.needs(self.page_limit(first), None)
-        way, kinds = Direction(want.arguments.get("direction", Direction.ANY)).value, want.arguments.get("kinds")
-        self.needs(unknown("relation kind", kinds, self.reader.catalog.relations, self.reader.catalog.open), None)
-        steps = self.needs(self.reader.expand([state.root for state in of], way, kinds), _NO_STEPS)
-        steps_of: dict[int, list[tuple[int, int]]] = {state.root: [] for state in of}
-        for row, origin, end in zip(steps.rows.tolist(), steps.origins.tolist(), steps.ends.tolist(), strict=True):
-            steps_of[origin].append((row, end))
-        behind = {
-            root: sorted(step for step in given if after is None or step[0] > after.row)
-            for root, given in steps_of.items()
-        }
-        rows = sorted({row for ahead in behind.values() for row, _ in ahead[:first]})
-        if not self._spend(len(rows)):
-            return lambda state: None
-        edges = inside(want.inner, "edges")
-        nodes = [*inside(edges, "node"), *inside(want.inner, "nodes")]
-        wants = [*inside(edges, "other"), *inside(nodes, "source"), *inside(nodes, "target")]
-        relations = self.reader.relations(rows)
-        ends = self.by_root((root for state in relations for root in (state.source, state.target)), wants)
-        told = self._told(relations, nodes)
-        shown = {state.row: _relation(state, ends, told[state.row]) for state in relations}
+    def relations(self, of: Sequence[RelationState], wants: Sequence[Want]) -> list[Relation]:
+        """These versions of relations, in their order, with what is wanted of them."""
+        if not self._spend(len(of)):
+            return []
+        roots = (root for state in of for root in (state.source, state.target))
+        ends = self.by_root(roots, [*inside(wants, "source"), *inside(wants, "target")])
+        besides: list[dict[Path, Any]] = [{} for _ in of]
+        shown = [_relation(state, ends, beside) for state, beside in zip(of, besides, strict=True)]
+        for want in wants:
+            found: Mapping[int, Any] = {}
+            if want.name in _CHANGES:
+                changes = _CHANGES[want.name](self.reader.index.db, of)
+                found = {row: Change(**_change(change)) for row, change in changes.items()}
+            elif want.name == "history":
+                found = self._relation_history(of, want)
+            for state, beside in zip(of, besides, strict=True):
+                beside[want.path] = found.get(state.row)
+        return shown
 
-        def page(of: ItemState) -> RelationConnection:
-            steps = behind[of.root][:first]
-            edges = [RelationEdge(cursor=self._cursor(row), node=shown[row], other=ends[end]) for row, end in steps]
-            return RelationConnection(
-                edges=edges,
-                nodes=[edge.node for edge in edges],
-                page_info=page_info([edge.cursor for edge in edges], len(behind[of.root]) > first, after is not None),
-                total_count=len(steps_of[of.root]),
-            )
-
-        return page
-
-    def _told(self, of: Sequence[RelationState], wants: Iterable[Want]) -> dict[int, dict[str, Change | None]]:
-        """What is wanted of these beside what they say themselves, by row."""
-        told: dict[int, dict[str, Change | None]] = {state.row: {} for state in of}
-        for name in {want.name for want in wants} & _CHANGES.keys():
-            changes = _CHANGES[name](self.reader.index.db, of)
-            for row, beside in told.items():
-                beside[name] = Change(**_change(changes[row])) if row in changes else None
-        return told
+    def _relation_history(self, of: Sequence[RelationState], want: Want) -> dict[int, list[Relation]]:
+        adjacency = self.reader.adjacency
+        roots = adjacency.column("root")
+        known = np.isin(roots, [roots[state.row] for state in of]) & (adjacency.column("born") <= self.reader.position)
+        rows = np.flatnonzero(known)
+        versions: dict[int, list[Relation]] = {}
+        shown = self.relations(self.reader.relations(rows.tolist()), want.inner)
+        if self.refusal:
+            return {}
+        for row, version in zip(rows.tolist(), shown, strict=True):
+            versions.setdefault(int(roots[row]), []).append(version)
+        return {state.row: versions[int(roots[state.row])] for state in of}
 
     # Nodes
 
@@ -201,43 +193,47 @@ class Answer:
 
     def between(self, relations: Sequence[RelationState], wants: Sequence[Want]) -> dict[str, Node]:
         """These versions of relations by their ids, each with its ends, both of which the reader sees."""
-        if not relations or not self._spend(len(relations)):
+        if not relations or self.refusal:
             return {}
         within = [want for want in wants if Relation.__name__ in want.on]
-        roots = (root for state in relations for root in (state.source, state.target))
-        ends = self.by_root(roots, [*inside(within, "source"), *inside(within, "target")])
-        told = self._told(relations, within)
-        return {state.id: _relation(state, ends, told[state.row]) for state in relations}
+        shown = self.relations(relations, within)
+        return {} if self.refusal else dict(zip((state.id for state in relations), shown, strict=True))
 
     # Pages
 
-    def page(self, states: Sequence[ItemState], first: int, after: bool, wants: Sequence[Want]) -> Connection[Any]:
-        """The first of these versions, of which there is one more than asked for where there are more."""
-        shown = states[:first]
-        items = self.items(shown, [*inside(wants, "edges", "node"), *inside(wants, "nodes")])
-        edges = [Edge(cursor=self._cursor(state.dense), node=item) for state, item in zip(shown, items, strict=True)]
+    def page(
+        self, taken: Taken, asked: int, total: int, wants: Sequence[Want], beside: Mapping[Path, Any]
+    ) -> Connection[Any]:
+        """These versions, of so many, with what is wanted of them."""
+        states = self.reader.items(taken.rows.tolist())
+        items = self.items(states, [*inside(wants, "edges", "node"), *inside(wants, "nodes")])
+        return self.connection(taken, items, asked, total, beside)
+
+    def connection(
+        self, taken: Taken, items: list[Item], asked: int, total: int, beside: Mapping[Path, Any]
+    ) -> Connection[Any]:
+        named = pages.cursors_of(self.reader.position, taken, asked)
         return Connection(
-            edges=edges,
+            edges=[Edge(cursor=cursor, node=item) for cursor, item in zip(named, items, strict=True)],
             nodes=items,
-            page_info=page_info([edge.cursor for edge in edges], len(states) > first, after),
+            page_info=pages.page_info(named, taken),
+            total_count=total,
             position=Position(self.reader.position),
+            beside=beside,
         )
+
+    def paging(self, given: Mapping[str, Any], asked: int) -> Paging:
+        """The page that the arguments of a field ask for; what is wrong with them ends the answer."""
+        named = (given.get(name) for name in ("first", "last", "after", "before"))
+        paging = self.needs(pages.read(*named), Paging())
+        self.needs(paging.wrong(self.limits.page, self.reader.limits.read_rows, asked), None)
+        return paging
 
     def known_kinds(self, kinds: Sequence[str] | None) -> Sequence[str]:
         """The kinds asked for; an unknown one ends the answer, unless the catalog is open to any name."""
         catalog = self.reader.catalog
         self.needs(unknown("kind", kinds, catalog.kinds, catalog.open), None)
         return kinds or ()
-
-    def page_limit(self, first: int) -> Refusal | None:
-        """Why a page can't be so long; one row of a read is kept to look ahead."""
-        if first < 0:
-            return invalid("INVALID_VALUE", f"a page can't have {first} rows", "first", "0 or more")
-        most = self.reader.limits.read_rows - 1
-        return over_limit("read_rows", most, first, "first") if first > most else None
-
-    def _cursor(self, row: int) -> str:
-        return str(Cursor(self.reader.position, row))
 
     def _spend(self, rows: int) -> bool:
         """Whether so many more rows may still be shown."""
@@ -246,37 +242,46 @@ class Answer:
             message = f"this asks for more than the {self.limits.rows:,} rows that `requests.rows` allows"
             problem = Problem("LIMIT_EXCEEDED", message, "", "ask for less at each level, or raise `requests.rows`")
             self.refusal = Refusal(Reason.LIMIT, (problem,))
+        # Each level of an answer comes by here: where its time is over, the next one is not begun.
+        self.refusal = self.refusal or self.reader.given_up()
         return self.refusal is None
 
 
-def unknown(what: str, names: Sequence[str] | None, known: Iterable[str], is_open: bool) -> Refusal | None:
-    """Why one of these names can't be asked for."""
-    strange = [] if is_open else [name for name in names or () if name not in known]
-    code = f"UNKNOWN_{what.partition(' ')[0].upper()}"
-    return invalid(code, f"no {what} `{strange[0][:80]}`", "kinds", nearest(strange[0], known)) if strange else None
-
-
-def page_info(cursors: Sequence[str], more: bool, after: bool) -> PageInfo:
-    ends = (cursors[0], cursors[-1]) if cursors else (None, None)
-    return PageInfo(has_next_page=more, has_previous_page=after, start_cursor=ends[0], end_cursor=ends[1])
+_FINDERS: Mapping[str, Finder] = {
+    "blockedBy": related.blocked_by,
+    "contradictedBy": related.ends("CONTRADICTS", "in"),
+    "ending": Answer._ending,
+    "entities": related.ends("MENTIONS", "out", "Entity"),
+    "goal": related.goal,
+    "history": Answer._history,
+    "mentions": related.mentions,
+    "provenance": Answer._provenance,
+    "relations": related.relations,
+    "similar": related.similar,
+    "sources": lambda answer, of, want: answer.sources(of, want.inner),
+    "stream": Answer._streams,
+    "supportedBy": related.ends("SUPPORTS", "in"),
+    "tasks": related.ends("PART_OF", "in", "Task"),
+}
+"""What finds, of items, each field that is not simply there."""
 
 
 def _item(state: ItemState, beside: Mapping[Path, Any]) -> Item:
-    shown = ITEMS.get(state.kind, CustomItem)
-    own = {name: _shown(name, state.properties.get(name)) for name in _OWN.get(state.kind, ())}
-    return shown(
-        kind=state.kind,
-        labels=list(state.labels),
-        owner=state.owner,
-        domain=Domain(state.domain),
-        erased=state.erased,
-        beside=beside,
-        **_versioned(state),
-        **own,
-    )
+    fields = _versioned(state)
+    fields["kind"] = state.kind
+    fields["labels"] = list(state.labels)
+    fields["owner"] = state.owner
+    fields["domain"] = _DOMAINS[state.domain]
+    fields["erased"] = state.erased
+    fields["beside"] = beside
+    says = state.properties
+    for name, show in _OWN.get(state.kind, ()):
+        value = says.get(name)
+        fields[name] = value if type(value) is str and show is _plain else show(value)
+    return ITEMS.get(state.kind, CustomItem)(**fields)
 
 
-def _relation(state: RelationState, ends: Mapping[int, Item], beside: Mapping[str, Any]) -> Relation:
+def _relation(state: RelationState, ends: Mapping[int, Item], beside: Mapping[Path, Any]) -> Relation:
     return Relation(
         beside=beside,
         kind=state.kind,
@@ -309,12 +314,3 @@ def _versioned(state: ItemState | RelationState) -> dict[str, Any]:
         "retired_at": None if state.retired_at == NEVER else Moment(state.retired_at),
         "properties": {name: plain(value) for name, value in state.properties.items()},
     }
-
-
-def _shown(name: str, value: Value) -> Any:
-    """The value as the kind's own type declares the field of that name."""
-    if name == "status":
-        return Status(value) if value is not None else None
-    if name in _LISTS:
-        return value or []
-    return micros(value) if isinstance(value, datetime) else plain(value)

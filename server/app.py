@@ -1,7 +1,7 @@
 """The server: the one place where things are put together, and where they are taken apart again.
 
-Answers only to this machine's own names, or a page of another site could reach it through a name that was made to lead
-here.
+Answers only to its own names, or a page of another site could reach it through a name that was made to lead here; and
+to no page of another origin that was not allowed.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import re
 import resource
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from html import escape
@@ -21,6 +21,7 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -31,12 +32,15 @@ from engine.clock import Clock, SystemClock, ulid
 from engine.embed import Embedder
 from engine.tenants import Tenants
 from server import __version__
+from server.access import keystore
+from server.access.gate import Gate
+from server.access.origins import may_ask
+from server.authentication import members
 from server.context import Desk
 from server.embedding import chosen, warm
 from server.endpoint import TENANT_HEADER, Endpoint
 from server.health import livez, readyz
-from server.identity import LOCAL, always
-from server.listener import names_this_machine
+from server.listener import answers_to, is_local, names
 from server.responses import OUR_MISTAKE, error_response
 from server.settings import Settings
 from server.sockets import Protocol
@@ -52,10 +56,13 @@ FAREWELL_SECONDS = 3
 _REQUEST_ID = re.compile(r"[\w.:-]{1,100}\Z", re.ASCII)
 
 
-def make_app(settings: Settings, tenants: Tenants, clock: Clock) -> Starlette:
-    """The application on tenants that are there; it closes them when it ends."""
-    desk = Desk(tenants)
-    endpoint = Endpoint(desk, always(LOCAL), settings.tenant, settings.requests)
+def make_app(settings: Settings, tenants: Tenants, clock: Clock, *, alone: bool = False) -> Starlette:
+    """The application on tenants that are there; it closes them when it ends. `alone`: it listens to nobody, and is one
+    command's own."""
+    keys = keystore(settings, clock)
+    desk = Desk(tenants, keys)
+    gate = Gate(settings.auth, keys, clock, here=alone or is_local(settings.host))
+    endpoint = Endpoint(desk, gate, settings.tenant, settings.requests)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -67,6 +74,7 @@ def make_app(settings: Settings, tenants: Tenants, clock: Clock) -> Starlette:
         finally:
             await endpoint.streams.close(0)
             await asyncio.to_thread(tenants.close)
+            await asyncio.to_thread(keys.close)
 
     app = Starlette(
         routes=[
@@ -79,17 +87,29 @@ def make_app(settings: Settings, tenants: Tenants, clock: Clock) -> Starlette:
         exception_handlers={HTTPException: _not_here},
         lifespan=lifespan,
     )
-    app.state.desk, app.state.settings, app.state.streams = desk, settings, endpoint.streams
-    app.add_middleware(Requests, clock=clock)
+    app.state.desk, app.state.settings, app.state.identify = desk, settings, gate
+    app.state.streams = endpoint.streams
+    origins = members(settings.auth.origins)
+    if origins:
+        # No cookie is ever looked at, so that no page can use what a browser holds: it shows a key of its own.
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type", TENANT_HEADER, "x-request-id"],
+            expose_headers=["x-request-id", "retry-after"],
+        )  # fmt: skip
+    app.add_middleware(Requests, clock=clock, names=names(settings), origins=frozenset(origins))
     return app
 
 
 class Requests:
-    """Gives each request an id, writes one line about it, and refuses those that call this machine by another name."""
+    """Gives each request an id, writes one line about it, and refuses those that call this server by another name, or
+    for a page of an origin that is not allowed."""
 
-    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+    def __init__(self, app: ASGIApp, clock: Clock, names: Collection[str] = (), origins: Collection[str] = ()) -> None:
         self._app = app
         self._clock = clock
+        self._names = names
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -134,10 +154,17 @@ class Requests:
             )
 
     def _answerer(self, connection: HTTPConnection) -> ASGIApp:
-        if names_this_machine(connection.headers.get("host", "")):
-            return self._app
-        message = "this server answers only to this machine's own names, such as localhost"
-        return _denied(error_response(421, "WRONG_HOST", message, connection.state.request_id))
+        against = self._against(connection)
+        return _denied(error_response(*against, connection.state.request_id)) if against else self._app
+
+    def _against(self, connection: HTTPConnection) -> tuple[int, str, str] | None:
+        """Why it is not even looked at: status, code and message."""
+        if not answers_to(connection.headers.get("host", ""), self._names):
+            own = "the names in `hosts`" if self._names else "this machine's own names, such as localhost"
+            return 421, "WRONG_HOST", f"this server answers only to {own}"
+        if not may_ask(connection.headers, self._origins):
+            return 403, "WRONG_ORIGIN", "pages of this origin may not ask here: see the setting `auth.origins`"
+        return None
 
 
 def _denied(response: Response) -> ASGIApp:
@@ -161,14 +188,15 @@ async def _not_here(request: Request, error: Exception) -> Response:
 # Being reached
 
 
-def example(url: str) -> str:
+def example(url: str, key_file: str = "") -> str:
     """A first request, as a command that works when it is pasted."""
+    key = f' -H "authorization: Bearer $(cat {key_file})"' if key_file else ""
     mutation = (
         'mutation { recordEvents(input: {stream: "hello", events: [{content: "Ada prefers tea."}]}) '
         "{ ... on RecordEventsPayload { position events { id } } ... on Error { message } } }"
     )
     body = orjson.dumps({"query": mutation}).decode()
-    return f"curl -s {url} -H 'content-type: application/json' -d '{body}'"
+    return f"curl -s {url}{key} -H 'content-type: application/json' -d '{body}'"
 
 
 async def welcome(request: Request) -> Response:
@@ -204,7 +232,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def assemble(settings: Settings, clock: Clock, embedder: Embedder | None) -> Starlette:
+def assemble(settings: Settings, clock: Clock, embedder: Embedder | None, *, alone: bool = False) -> Starlette:
     """The application on the data directory of these settings, which is the caller's to have locked."""
     # Python's own thresholds are for small programs: an import spends a tenth of its time looking for cycles that are
     # not there.
@@ -215,7 +243,7 @@ def assemble(settings: Settings, clock: Clock, embedder: Embedder | None) -> Sta
     tenants = Tenants(
         settings.data, clock=clock, limits=settings.limits, engine=settings.graph_engine, embedder=embedder
     )
-    return make_app(settings, tenants, clock)
+    return make_app(settings, tenants, clock, alone=alone)
 
 
 def serve(settings: Settings, listener: socket.socket, started: Callable[[Going], None]) -> None:
@@ -238,6 +266,10 @@ def serve(settings: Settings, listener: socket.socket, started: Callable[[Going]
         ws_max_size=settings.requests.frame_bytes,
         ws_ping_interval=settings.requests.keepalive_seconds,
         ws_ping_timeout=settings.requests.keepalive_seconds,
+        # What a proxy says of others is nothing to go by: anybody can say it.
+        proxy_headers=False,
+        ssl_certfile=settings.tls.certificate,
+        ssl_keyfile=settings.tls.key,
         lifespan="on",
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )

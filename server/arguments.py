@@ -5,9 +5,10 @@ from typing import Annotated
 import strawberry
 
 from memql.errors import Refusal
-from server import cursors
+from server import pages
 from server.context import Refused, When
 from server.cursors import Cursor
+from server.pages import Paging
 from server.types import Moment, Position
 
 
@@ -48,9 +49,9 @@ def when(
     return When(time, position, "now" if valid_at is None else valid_at, at_least or 0, consolidated)
 
 
-def cursor_of(after: str | None) -> Cursor | None:
-    """Where the page begins; a cursor that is none is refused."""
-    cursor = cursors.read(after) if after is not None else None
-    if isinstance(cursor, Refusal):
-        raise Refused(cursor)
-    return cursor
+def paging_of(first: int | None, last: int | None, after: str | None, before: str | None) -> Paging:
+    """The page that is asked for; a cursor that is none is refused."""
+    paging = pages.read(first, last, after, before)
+    if isinstance(paging, Refusal):
+        raise Refused(paging)
+    return paging

@@ -1,4 +1,4 @@
-"""The fields `memqlCheck`, `memqlComplete` and `memqlDescribe`: help for an editor while a query is being written."""
+"""The fields `memqlCheck`, `memqlComplete` and `memqlWord`: help for an editor while a query is being written."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias, TypeVar
@@ -58,7 +58,7 @@ class MemqlCompletion:
 
 
 @strawberry.type(description="What a word of a query is.")
-class MemqlDescription:
+class MemqlWord:
     kind: str = said("As of a completion.")
     title: str = said("What it is, in a line.")
     text: str = said("What there is to know of it.")
@@ -87,15 +87,13 @@ async def complete(info: Told, text: Text, offset: Offset) -> list[MemqlCompleti
     return await _helped(info, text, work)
 
 
-async def describe(info: Told, text: Text, offset: Offset) -> MemqlDescription | None:
-    def work(catalog: Catalog) -> MemqlDescription | None:
+async def describe(info: Told, text: Text, offset: Offset) -> MemqlWord | None:
+    def work(catalog: Catalog) -> MemqlWord | None:
         found = assist.describe_word(text, offset, catalog)
         if found is None:
             return None
         span = found.span
-        return MemqlDescription(
-            kind=found.kind, title=found.title, text=found.text, start=span.start, length=span.length
-        )
+        return MemqlWord(kind=found.kind, title=found.title, text=found.text, start=span.start, length=span.length)
 
     return await _helped(info, text, work)
 

@@ -5,12 +5,13 @@ Stores, servers and settings are imported inside the commands that use them: `--
 
 import sys
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from server import __version__, asking, catalogs, codegen, embedder, importing, shell, showing, upkeep
-from server.options import Config, Data, Host, Others, Port, settle, stop, tilde
+from server import __version__, asking, catalogs, codegen, embedder, importing, keys, shell, showing, upkeep
+from server.options import Config, Data, Exit, Host, Others, Port, settle, stop, tilde
 from server.tables import Format, show
 
 app = typer.Typer(
@@ -37,7 +38,7 @@ def memql(
     """Memory for AI agents: a knowledge graph that says where everything in it
     came from.
 
-    import, recall, query, shell and show ask the server that has the data
+    import, recall, query, shell, show and keys ask the server that has the data
     directory, or another one by --url; where none runs they do without. verify, recover,
     rebuild and tenants delete need the directory for themselves.
 
@@ -67,37 +68,53 @@ def serve(
     port: Port = None,
     others: Others = None,
 ) -> None:
-    """Serve GraphQL to this machine, until Ctrl-C.
+    """Serve GraphQL, until Ctrl-C: to this machine, which needs no key, or
+    with --host to others, who do.
 
     Prints the address, the data directory, and a first request to paste.
     Meanwhile the other commands that ask, such as [bold]memql recall[/bold],
-    ask this server.
+    ask this server. The first start makes the administrator's key, in the file
+    admin.key of the data directory; [bold]memql keys create[/bold] makes others.
 
     [bold]memql serve --port 9000 --data ~/team[/bold]
+    [bold]memql serve --host 0.0.0.0 --set hosts=memql.example.org
+    --set tls.certificate=cert.pem --set tls.key=key.pem[/bold]
     """
-    from memql.errors import Problem
+    from memql.errors import Problem, Refusal
 
     settings = settle(config, data, host, port, others).settings
-    from server.listener import listen
+    from server.access import admin_key, keystore, obstacles
+    from server.listener import address, is_local, listen
 
+    if problems := obstacles(settings):
+        stop(problems)
     listener = listen(settings.host, settings.port)
     if isinstance(listener, Problem):
         stop([listener])
-    address, number = listener.getsockname()[:2]
-    url = f"http://{f'[{address}]' if ':' in address else address}:{number}"
+    url = address(settings, *listener.getsockname()[:2])
     with closing(listener), upkeep.locked(settings, "serve", url):
+        from engine.clock import SystemClock
         from engine.tenants import check_name
         from server import app, telemetry
+        from server.schema import wrong_documents
 
         if refusal := check_name(settings.tenant):
             stop(refusal.problems)
+        if wrong := wrong_documents(settings.requests):
+            stop(wrong)
+        with closing(keystore(settings, SystemClock())) as store:
+            key = admin_key(settings.data, store)
+        if isinstance(key, Refusal):
+            stop(key.problems)
+        keyed = not (is_local(settings.host) and settings.auth.local)
         telemetry.configure(settings.log_format, settings.log_level, sys.stderr)
 
         def started(going: app.Going) -> None:
             typer.echo(
                 f"MemQL {__version__} serves {url}/graphql\n"
                 f"data in {tilde(settings.data)}\n"
-                f"try it:\n  {app.example(f'{url}/graphql')}\n"
+                + (f"requests need a key; the administrator's is in {tilde(key)}\n" if keyed else "")
+                + f"try it:\n  {app.example(f'{url}/graphql', tilde(key) if keyed else '')}\n"
                 "Ctrl-C stops it."
             )
             sys.stdout.flush()
@@ -144,18 +161,43 @@ def settings(
         return
     for row in rows:
         name, origin = typer.style(row["name"], bold=True), typer.style(row["origin"], dim=True)
-        typer.echo(f"{name} = {row['value']}  {origin}\n    {typer.style(row['reason'], dim=True)}")
+        value = "" if row["value"] is None else row["value"]
+        typer.echo(f"{name} = {value}  {origin}\n    {typer.style(row['reason'], dim=True)}")
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Tell what would break for clients of the schema in this file, instead."),
+    ] = None,
+) -> None:
     """Print the GraphQL schema in its own language.
 
+    With --against, nothing is printed where clients of the released schema can
+    go on; else what they could not, with exit code 4. A field may go when it was
+    deprecated until a day that is over:
+    @deprecated(reason: "removed after 2027-01-31; use X").
+
     [bold]memql schema > schema.graphql[/bold]
+
+    [bold]memql schema --against released.graphql[/bold]
     """
     from server.schema import printed
 
-    typer.echo(printed(), nl=False)
+    if against is None:
+        typer.echo(printed(), nl=False)
+        return
+    from engine.clock import SystemClock
+    from memql.values import instant
+    from server.released import breaks
+
+    if not against.is_file():
+        stop([f"NOT_FOUND: there is no file {against}"])
+    broken = breaks(against.read_text("utf-8"), printed(), instant(SystemClock().now()).date())
+    for each in broken:
+        typer.echo(each)
+    raise typer.Exit(Exit.PARTLY if broken else Exit.OK)
 
 
 app.add_typer(importing.app)
@@ -164,6 +206,7 @@ app.add_typer(shell.app)
 app.add_typer(showing.app)
 app.add_typer(codegen.app)
 app.add_typer(catalogs.app)
+app.add_typer(keys.app)
 app.add_typer(upkeep.app)
 app.add_typer(embedder.app)
 

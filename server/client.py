@@ -5,6 +5,8 @@ Only a process that is alive holds the lock of a data directory, so an address t
 """
 
 import asyncio
+import os
+import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,6 +18,7 @@ import orjson
 from engine.clock import SystemClock
 from engine.lock import DataLock, Locked
 from memql.errors import Problem, Reason, Refusal, invalid, unavailable
+from server.access import ADMIN_KEY
 from server.embedding import chosen
 from server.settings import Loaded, Settings
 
@@ -142,26 +145,47 @@ async def reach(
     named = tenant or (settings.tenant if loaded.origins["tenant"] != "default" else None)
     headers = {"x-memql-tenant": named} if named else {}
     async with AsyncExitStack() as stack:
-        if url is not None:
-            yield await _over_http(stack, url, headers)
-            return
         try:
-            lock = await _lock(settings, command)
+            lock = await _lock(settings, command) if url is None else None
         except OSError:
             hint = "check who may write it, or choose another with --data"
             yield unavailable("DATA_UNUSABLE", f"{settings.data} can't be used", hint)
             return
-        if isinstance(lock, Locked):
-            yield await _over_http(stack, lock.url, headers) if lock.url else _in_use(lock)
+        if isinstance(lock, DataLock):
+            stack.callback(lock.close)
+        key = key_for(settings, here=isinstance(lock, Locked))
+        if isinstance(key, Refusal):
+            yield key
             return
-        stack.callback(lock.close)
-        yield await _inside(stack, settings, headers)
+        headers |= {"authorization": f"Bearer {key}"} if key else {}
+        if isinstance(lock, DataLock):
+            yield await _inside(stack, settings, headers)
+        elif lock and not lock.url:
+            yield _in_use(lock)
+        else:
+            yield await _over_http(stack, lock.url if lock else url or "", headers)
+
+
+def key_for(settings: Settings, *, here: bool) -> str | Refusal:
+    """The key to show: the one that was given, or for the server `here`, that has the data directory, its
+    administrator's; empty: none. No other server ever sees that one."""
+    if key := os.environ.get("MEMQL_KEY", "").strip():
+        return key
+    admin = settings.data / ADMIN_KEY
+    file = settings.key_file or (admin if here and admin.exists() else None)
+    if file is None:
+        return ""
+    try:
+        return file.read_text("ascii").strip()
+    except (OSError, ValueError):
+        return unavailable("KEY_UNREADABLE", f"the key in {file} can't be read", "see `key_file`, and who may read it")
 
 
 @asynccontextmanager
-async def over_http(url: str, tenant: str | None = None) -> AsyncIterator[Client | Refusal]:
+async def over_http(url: str, tenant: str | None = None, key: str = "") -> AsyncIterator[Client | Refusal]:
+    headers = {"x-memql-tenant": tenant} if tenant else {}
     async with AsyncExitStack() as stack:
-        yield await _over_http(stack, url, {"x-memql-tenant": tenant} if tenant else {})
+        yield await _over_http(stack, url, headers | ({"authorization": f"Bearer {key}"} if key else {}))
 
 
 async def _lock(settings: Settings, command: str) -> DataLock | Locked:
@@ -186,8 +210,9 @@ async def _over_http(stack: AsyncExitStack, url: str, headers: Mapping[str, str]
         base_url=base,
         headers=headers,
         timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-        # A proxy for the world outside would be asked for this very machine.
+        # A proxy for the world outside would be asked for this very machine. Certificates are the system's to trust.
         trust_env=parsed.host not in ("localhost", "127.0.0.1", "::1"),
+        verify=ssl.create_default_context() if parsed.scheme == "https" else True,
     )
     return Client(await stack.enter_async_context(http), alone=False)
 
@@ -197,7 +222,7 @@ async def _inside(stack: AsyncExitStack, settings: Settings, headers: Mapping[st
 
     telemetry.configure(settings.log_format, "warning", sys.stderr)
     clock = SystemClock()
-    made = app.assemble(settings, clock, chosen(settings, clock))
+    made = app.assemble(settings, clock, chosen(settings, clock), alone=True)
     await stack.enter_async_context(made.router.lifespan_context(made))
     transport = httpx.ASGITransport(made, raise_app_exceptions=False)
     http = httpx.AsyncClient(transport=transport, base_url=INSIDE, headers=headers, timeout=None)

@@ -1,4 +1,5 @@
-"""The commands for files of queries: check them, lay them out, describe them, and make typed functions of them."""
+"""The commands for files of queries: check them, lay them out, describe them, and make typed code of them; and of files
+of operations, typed clients."""
 
 import difflib
 from collections.abc import Mapping
@@ -12,11 +13,14 @@ from server.options import Config, Data, Exit, OneTenant, Others, Url, stop
 from server.tables import Format, plain, show, show_json
 
 if TYPE_CHECKING:
+    from memql.catalog import Catalog
     from memql.errors import Problem
 
 app = typer.Typer()
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE.memql…", help="Files of queries.")]
+SHARED = ("__init__.py", "py.typed")
+"""Files that functions and a client have in common."""
 DIFFERENT = 20
 """Lines of a difference that are shown of one file."""
 
@@ -98,11 +102,20 @@ def fmt(
 
 @app.command()
 def codegen(
-    files: Files,
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE…", help="Files of queries (.memql) and of operations (.graphql).")
+    ],
     out: Annotated[str, typer.Option(metavar="DIR", help="The directory of what is made.")],
-    lang: Annotated[Literal["python", "ts"], typer.Option(help="The language of the functions.")] = "python",
+    lang: Annotated[Literal["python", "ts"], typer.Option(help="The language of what is made.")] = "python",
     check_only: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail where what is there is not what would be made.")
+    ] = False,
+    schema_file: Annotated[
+        str | None,
+        typer.Option("--schema", metavar="FILE", help="The schema of operations; absent: that of this release."),
+    ] = None,
+    trusted: Annotated[
+        bool, typer.Option("--trusted", help="The client sends ids of operations in place of their texts.")
     ] = False,
     catalog_file: CatalogFile = None,
     tenant: OneTenant = None,
@@ -111,46 +124,99 @@ def codegen(
     data: Data = None,
     others: Others = None,
 ) -> None:
-    """Make typed functions of queries: a module for each file, and what they stand
-    on beside it.
+    """Make typed code of queries: of .memql files functions, of .graphql files a
+    client. One command may take both, into one directory.
 
-    Each query needs a heading: [bold]// recall :many — what it is for[/bold].
-    :one gives one row or none, :many a list, :live goes on telling how the
-    rows change; the text behind it becomes the function's documentation.
+    [bold].graphql[/bold]: write operations as any GraphQL tool knows them.
 
-    python: functions that await and their twins that don't, with frozen
-    dataclasses; [bold]over_http.py[/bold] asks a server, and alone needs httpx.
-    ts: interfaces and functions over fetch; nothing else is needed.
+      # What fits a question, the best first.
+      query Recall($text: String!) {
+        search(input: {text: $text}) { nodes { id ... on Memory { text } } }
+      }
 
-    Exit codes: 0 made, or up to date · 1 a query is not sound, or --check found
-    a difference · 2 a file can't be read.
+    Of this comes [bold]await client.recall(text="tea")[/bold], and in TypeScript
+    [bold]client.recall({ text: "tea" })[/bold]. A fragment is one type wherever it is
+    spread, members of a union are told apart by __typename. What fails is
+    asked again where that is safe: changes under a key by which they are made
+    once, subscriptions from the last cursor on. documents.json beside it is
+    what a server needs to take these operations and no others; with --trusted
+    the client sends nothing else. The schema needs no server: it is that of
+    this release, or a --schema.
 
-    [bold]memql codegen queries/*.memql --lang ts --out src/memory[/bold]
+    [bold].memql[/bold]: each query needs a heading, [bold]// recall :many — what it is
+    for[/bold]. :one gives one row or none, :many a list, :live goes on telling how
+    the rows change. Their types are those of the tenant's catalog.
 
-    [bold]memql codegen queries/*.memql --out app/memory --catalog catalog.json --check[/bold]
+    python needs pydantic and httpx for a client, nothing for functions (httpx
+    for [bold]over_http.py[/bold]); each comes twice, for who awaits and for who does not.
+    ts needs nothing but fetch.
+
+    Exit codes: 0 made, or up to date · 1 something is not sound, or --check
+    found a difference · 2 a file can't be read.
+
+    [bold]memql codegen queries/*.graphql --lang ts --out src/memory[/bold]
+
+    [bold]memql codegen queries/* --out app/memory --catalog catalog.json --check[/bold]
     """
+    texts = _texts(files)
+    asked = {name: text for name, text in texts.items() if name.endswith((".graphql", ".gql"))}
+    queries = {name: text for name, text in texts.items() if name not in asked}
+    client = _client(asked, lang, schema_file, trusted) if asked else {}
+    functions: Mapping[str, str] = {}
+    if queries:
+        functions = _functions(queries, lang, catalog_for(catalog_file, tenant, url, config, data, others))
+    if both := sorted(client.keys() & functions.keys() - set(SHARED)):
+        stop([f"GRAPHQL_NAME: {name} is made of the operations; rename the file of queries" for name in both])
+    made = {**client, **functions}
+    folder = Path(out)
+    stale = [name for name, text in made.items() if _current(folder / name) != text]
+    if check_only:
+        for name in stale:
+            _tell_difference(folder / name, made[name])
+        if stale:
+            raise typer.Exit(Exit.FAILED)
+        typer.echo(f"{_counted(len(made), 'file')} in {out}: up to date")
+        return
+    for name in stale:
+        _write(folder / name, made[name])
+    typer.echo(f"{_counted(len(stale), 'file')} written, {len(made) - len(stale)} up to date, in {out}")
+
+
+def _functions(texts: Mapping[str, str], lang: Literal["python", "ts"], catalog: "Catalog") -> dict[str, str]:
+    """What is made of queries, or the end of the command with all that is wrong with them."""
     from memql.codegen import Source, generated
 
-    texts = _texts(files)
-    known = catalog_for(catalog_file, tenant, url, config, data, others)
     sources = {Source(Path(name).name, text): name for name, text in texts.items()}
-    made = generated(list(sources), known, lang)
+    made = generated(list(sources), catalog, lang)
     if made.problems:
         for source, name in sources.items():
             _tell(made.problems.get(source.name, []), name, source.text)
         raise typer.Exit(Exit.FAILED)
-    folder = Path(out)
-    stale = [name for name, text in made.files.items() if _current(folder / name) != text]
-    if check_only:
-        for name in stale:
-            _tell_difference(folder / name, made.files[name])
-        if stale:
-            raise typer.Exit(Exit.FAILED)
-        typer.echo(f"{_counted(len(made.files), 'file')} in {out}: up to date")
-        return
-    for name in stale:
-        _write(folder / name, made.files[name])
-    typer.echo(f"{_counted(len(stale), 'file')} written, {len(made.files) - len(stale)} up to date, in {out}")
+    return made.files
+
+
+def _client(
+    texts: dict[str, str], lang: Literal["python", "ts"], schema_file: str | None, trusted: bool
+) -> Mapping[str, str]:
+    """What is made of operations, or the end of the command with all that is wrong with them."""
+    from server.clients import client, read_schema
+
+    if schema_file is None:
+        from server.schema import printed
+
+        text = printed()
+    else:
+        text = _texts([schema_file])[schema_file]
+    schema = read_schema(text)
+    if isinstance(schema, list):
+        _tell(schema, schema_file or "", text)
+        raise typer.Exit(Exit.FAILED)
+    made = client(texts, schema, lang, trusted)
+    for name, problems in made.problems.items():
+        _tell(problems, name, texts[name])
+    if made.problems:
+        raise typer.Exit(Exit.FAILED)
+    return made.files
 
 
 @app.command()

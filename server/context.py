@@ -16,11 +16,12 @@ from engine.reader import Reader
 from engine.records import Receipt
 from engine.tenant import Store, Tenant
 from engine.tenants import Tenants
-from memql.errors import Reason, Refusal
+from memql.errors import Reason, Refusal, unavailable
+from server.access.keystore import KeyStore
 from server.answers import Answer
+from server.bounds import RequestLimits
 from server.identity import Identity
 from server.rankings import Rankings
-from server.settings import RequestLimits
 
 T = TypeVar("T")
 
@@ -51,15 +52,19 @@ class When:
 
 
 class Desk:
-    """The tenants as requests use them, and what became of those that would not open."""
+    """The tenants as requests use them, what became of those that would not open, and the keys to them (None: who asks
+    is told otherwise)."""
 
-    def __init__(self, tenants: Tenants) -> None:
+    def __init__(self, tenants: Tenants, keys: KeyStore | None = None) -> None:
         self.tenants = tenants
+        self.keys = keys
         self.damaged: dict[str, Refusal] = {}
 
     async def take(self, name: str, *, create: bool) -> Tenant | Refusal:
         """The tenant, held open until it is given back. Opening one takes up to seconds, so it is left to a thread."""
-        tenant = await asyncio.to_thread(self.tenants.acquire, name, create=create)
+        tenant: Tenant | Refusal | None = self.tenants.acquire_open(name)
+        if tenant is None:
+            tenant = await asyncio.to_thread(self.tenants.acquire, name, create=create)
         if isinstance(tenant, Tenant):
             self.damaged.pop(name, None)
         elif tenant.reason is Reason.UNAVAILABLE:
@@ -81,8 +86,10 @@ class Context:
         self.by = identity.by
         self.rankings = rankings
         self._desk = desk
-        self._name = tenant
-        self._limits = limits
+        self.tenant = tenant
+        self.limits = limits
+        self.counted = True
+        """Whether what it costs is counted in the minute of who asks; not where it only carries on what was."""
         self._tenant: Tenant | None = None
         self._taking = asyncio.Lock()
         self._begun: list[asyncio.Future[Any]] = []
@@ -118,9 +125,15 @@ class Context:
         tenant = await self._take(create=create)
         return tenant if isinstance(tenant, Refusal) else await self._whole(asyncio.to_thread(work, tenant))
 
+    async def administer(self, work: Callable[[KeyStore], T | Refusal]) -> T | Refusal:
+        """What `work` finds or does with the keys; it blocks a thread of its own."""
+        if self._desk.keys is None:
+            return unavailable("NO_KEYS", "no keys are given out here", "ask whoever runs this server for access")
+        return await self._whole(asyncio.to_thread(work, self._desk.keys))
+
     def answer(self, reader: Reader) -> Answer:
         """An answer to this request, to be gathered from that reader."""
-        return Answer(reader, self._limits)
+        return Answer(reader, self.limits)
 
     async def _read(
         self, tenant: Tenant, ask: Callable[[Answer], T], when: When, needs: Iterable[Store]
@@ -145,7 +158,7 @@ class Context:
             return self._tenant
 
     async def _taken(self, create: bool) -> Tenant | Refusal:
-        taken = await self._desk.take(self._name, create=create)
+        taken = await self._desk.take(self.tenant, create=create)
         if isinstance(taken, Tenant):
             self._tenant = taken
         return taken

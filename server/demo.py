@@ -21,7 +21,7 @@ import orjson
 from memql.errors import Refusal
 from server import telemetry
 from server.app import Going
-from server.client import over_http
+from server.client import key_for, over_http
 from server.intake import Intake, Stopped, understood
 from server.options import tilde
 from server.settings import Settings
@@ -64,10 +64,14 @@ def shown(settings: Settings, url: str) -> Iterator[str]:
     if examples is None:
         yield "demo: the examples are not part of this installation; they are in the folder `examples` of the sources"
         return
+    key = key_for(settings, here=True)
+    if isinstance(key, Refusal):
+        yield f"demo: {key}"
+        return
     try:
         things = {thing["as"]: thing for thing in orjson.loads((examples / "questions.json").read_bytes())["try"]}
-        yield from asyncio.run(_recorded(examples, url))
-        yield from _tried(things, _place(settings), url)
+        yield from asyncio.run(_recorded(examples, url, key))
+        yield from _tried(things, _place(settings), url, key)
         body = orjson.dumps({"query": GRAPHQL, "variables": {"text": things["search"]["question"]}}).decode()
         said = f"-H 'content-type: application/json' -H 'x-memql-tenant: {TENANT}' -d {shlex.quote(body)}"
         yield f"The first one in GraphQL:\n\n  curl -s {url}/graphql {said}\n"
@@ -79,10 +83,10 @@ def shown(settings: Settings, url: str) -> Iterator[str]:
         yield f"demo: what is in {tilde(examples)} is not as it was"
 
 
-async def _recorded(examples: Path, url: str) -> list[str]:
+async def _recorded(examples: Path, url: str, key: str) -> list[str]:
     """Records what the examples say, and waits until it is understood; what is to be told of it."""
     told: list[str] = []
-    async with over_http(url, TENANT) as client:
+    async with over_http(url, TENANT, key) as client:
         if isinstance(client, Refusal):
             raise Unanswered(client)
         intake = Intake(client, lambda bad: told.append(f"demo: {bad.spot}: {bad.problem}"))
@@ -110,22 +114,22 @@ def _lines(file: Path) -> Iterator[Line]:
 # Three things to try
 
 
-def _tried(things: dict[str, Any], place: Sequence[str], url: str) -> Iterator[str]:
+def _tried(things: dict[str, Any], place: Sequence[str], url: str, key: str) -> Iterator[str]:
     """Each as a command to paste, with what it answers here and now."""
     question = things["search"]["question"]
     yield "\nThree things to try, and what they answer:\n"
     for name, words in (
         ("search", ["recall", question, "--first", "3"]),
         ("memql", ["query", things["memql"]["query"].replace("\n", " ")]),
-        ("walk", ["show", _first(question, url)]),
+        ("walk", ["show", _first(question, url, key)]),
     ):
         command = " ".join([_program(), *map(quoted, [*words, "--tenant", TENANT, *place])])
-        yield f"{things[name]['say']}\n\n  {command}\n\n{_indented(_answer(words, url))}\n"
+        yield f"{things[name]['say']}\n\n  {command}\n\n{_indented(_answer(words, url, key))}\n"
 
 
-def _first(question: str, url: str) -> str:
+def _first(question: str, url: str, key: str) -> str:
     """The id of what is found first."""
-    hits = orjson.loads(_answer(["recall", question, "--first", "1", "--format", "json"], url))["hits"]
+    hits = orjson.loads(_answer(["recall", question, "--first", "1", "--format", "json"], url, key))["hits"]
     if not hits:
         raise Unanswered("nothing was found")
     return str(hits[0]["id"])
@@ -149,14 +153,14 @@ def _place(settings: Settings) -> list[str]:
     return [] if settings.data == Settings().data else ["--data", str(settings.data)]
 
 
-def _answer(words: Sequence[str], url: str) -> str:
+def _answer(words: Sequence[str], url: str, key: str) -> str:
     """What the command prints, asked as anybody asks, by a process of its own. Told where this server is: it must not
     open the directory by itself when the server has just been stopped."""
     width = {"COLUMNS": str(shutil.get_terminal_size().columns - len(INDENT))} if sys.stdout.isatty() else {}
     done = subprocess.run(
         [sys.executable, "-P", "-m", "server.cli", *words, "--tenant", TENANT, "--url", url],
-        env=os.environ | width, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ANSWER_SECONDS,
-        check=False,
+        env=os.environ | width | ({"MEMQL_KEY": key} if key else {}), stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, timeout=ANSWER_SECONDS, check=False,
     )  # fmt: skip
     if done.returncode:
         raise Unanswered(done.stderr.strip().removeprefix("memql: ") or "a question was not answered")

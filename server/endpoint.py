@@ -6,6 +6,7 @@ a JSON body alone, which no page of another site can send without asking first.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,13 +24,16 @@ from strawberry.types.execution import PreExecutionError
 
 from engine.stopping import Stop, current
 from memql.errors import Problem, Reason, Refusal
+from server.admission import is_rated
+from server.bounds import RequestLimits
 from server.context import Context, Desk
+from server.documents import by_id
 from server.events import Events, wants_events
-from server.identity import Identify, Identity
+from server.identity import FORBIDDEN, UNAUTHENTICATED, Identify, Identity, TooOften
 from server.rankings import Rankings
+from server.rates import SECONDS
 from server.responses import error_response
-from server.schema import make_schema, tell
-from server.settings import RequestLimits
+from server.schema import Schema, make_schema, tell
 from server.sockets import Connection
 from server.streams import Asker, Operation, Streams
 
@@ -41,7 +45,17 @@ class TooLong(Exception):
     """The body is longer than it may be."""
 
 
+class Unfit(HTTPException):
+    """A request that can't be one, and by which code that is known."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(status, message)
+        self.code = code
+
+
 class Endpoint(GraphQL[Context, None]):
+    schema: Schema
+
     def __init__(self, desk: Desk, identify: Identify, tenant: str, limits: RequestLimits) -> None:
         """`tenant` is that of callers who name none, and belong to none."""
         super().__init__(make_schema(limits), graphql_ide=None, subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,))
@@ -71,7 +85,10 @@ class Endpoint(GraphQL[Context, None]):
             message = f"this body is longer than `requests.body_bytes` allows ({self._limits.body_bytes:,})"
             response = error_response(413, "LIMIT_EXCEEDED", message, request_id)
         except HTTPException as error:
-            response = error_response(error.status_code, "BAD_REQUEST", error.reason, request_id)
+            status, code = error.status_code, getattr(error, "code", "BAD_REQUEST")
+            response = error_response(status, code, _REASONS.get(error.reason, error.reason), request_id)
+            if status == 405:
+                response.headers["allow"] = "POST"
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
@@ -85,7 +102,9 @@ class Endpoint(GraphQL[Context, None]):
             return await self._events(request, Asker(identity, tenant, request.state.request_id))
         context = Context(self._desk, tenant, identity, self._limits, self._rankings)
         try:
-            return await self.run(request, context=context)
+            response = await self.run(request, context=context)
+            self._allowance(response, identity)
+            return _fresh(request, response) if request.method == "GET" else response
         except asyncio.CancelledError:
             current().ask()
             raise
@@ -104,8 +123,7 @@ class Endpoint(GraphQL[Context, None]):
             # A page of another site may open events by GET without asking first.
             raise HTTPException(405, "events are asked for by POST")
         data = await self.parse_http_body(self.request_adapter_class(request))
-        if isinstance(data, list):
-            raise HTTPException(400, "one operation at a time")
+        assert not isinstance(data, list), "a list was refused when it was read"
         asked = Operation(data.query, data.variables, data.operation_name, data.extensions)
         expires, left = asker.identity.expires_at, None
         if expires is not None:
@@ -153,14 +171,39 @@ class Endpoint(GraphQL[Context, None]):
 
     # One answer
 
+    def parse_json(self, data: str | bytes) -> object:
+        """The body of a request: one operation, by its text or by the id of a trusted document."""
+        asked = self.decode_json(data)
+        if isinstance(asked, list):
+            raise Unfit(
+                400, "BATCHING_OFF", "one operation a request: several fields of one operation are read at once"
+            )
+        if not isinstance(asked, dict):
+            raise Unfit(400, "BAD_REQUEST", 'a map is expected, such as {"query": "{ position }"}')
+        return _by_id(asked)
+
     def decode_json(self, data: str | bytes) -> object:
         try:
-            decoded = orjson.loads(data)
+            return orjson.loads(data)
         except orjson.JSONDecodeError:
-            raise HTTPException(400, "this is no JSON") from None
-        if not isinstance(decoded, dict | list):
-            raise HTTPException(400, 'a map is expected, such as {"query": "{ position }"}')
-        return decoded
+            raise Unfit(400, "BAD_REQUEST", "this is no JSON") from None
+
+    def parse_query_params(self, params: Mapping[str, str | None]) -> dict[str, Any]:
+        """What is asked by GET: a trusted document that only reads, for any link may lead here, and be kept."""
+        asked: dict[str, Any] = _by_id(dict(params))
+        for name in ("variables", "extensions"):
+            if asked.get(name):
+                asked[name] = self.decode_json(asked[name])
+        document = self.schema.documents.trusted(asked.get("query") or "")
+        if document is None or not document.reads:
+            raise Unfit(
+                405, "GET_NOT_ALLOWED", "by GET only trusted documents that read are asked; send others by POST"
+            )
+        return asked
+
+    def should_render_graphql_ide(self, request: object) -> bool:
+        """There is none."""
+        return False
 
     def encode_json(self, data: object) -> str:
         return orjson.dumps(data).decode()
@@ -180,15 +223,32 @@ class Endpoint(GraphQL[Context, None]):
             body["errors"] = list(tell(result.errors, self._limits, request.state.request_id))
             if result.data is None and not any(error.path for error in result.errors):
                 del body["data"]
-                if request.state.sub_response.headers.get("content-type"):
-                    request.state.sub_response.status_code = 400
+                response = request.state.sub_response
+                codes = {error["extensions"]["code"] for error in body["errors"]}
+                if wait := max((error["extensions"].get("retryAfterMs", 0) for error in body["errors"]), default=0):
+                    response.status_code = 429
+                    response.headers["retry-after"] = str(-(-wait // 1_000))
+                elif response.headers.get("content-type"):
+                    response.status_code = 403 if FORBIDDEN in codes else 400
+        if result.extensions:
+            body["extensions"] = result.extensions
         return body  # type: ignore[return-value]
 
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
         media_type = sub_response.headers.get("content-type") or "application/json"
-        return Response(self.encode_json(response_data), sub_response.status_code or 200, media_type=media_type)
+        response = Response(orjson.dumps(response_data), sub_response.status_code or 200, media_type=media_type)
+        if "retry-after" in sub_response.headers:
+            response.headers["retry-after"] = sub_response.headers["retry-after"]
+        return response
+
+    def _allowance(self, response: Response, identity: Identity) -> None:
+        """What is left of the minute, for who has a bound."""
+        rates = self.schema.rates
+        if rates.most and is_rated(identity, self._limits):
+            response.headers["ratelimit-policy"] = f'"cost";q={rates.most};w={SECONDS}'
+            response.headers["ratelimit"] = f'"cost";r={rates.left(identity.key)};t={SECONDS}'
 
 
 _ELSEWHERE = Refusal(
@@ -196,14 +256,49 @@ _ELSEWHERE = Refusal(
 )
 
 
+_REASONS = {
+    "Unsupported content type": "a JSON body is expected (Content-Type: application/json)",
+    "No GraphQL query found in the request": "no operation is here: give `query`, or `documentId`",
+    "GraphQL only supports GET and POST requests.": "operations are sent by POST",
+}
+"""What Strawberry says, in our words."""
+
+
+def _by_id(asked: dict[str, Any]) -> dict[str, Any]:
+    named = by_id(asked)
+    if isinstance(named, str):
+        raise Unfit(400, "BAD_REQUEST", named)
+    return named
+
+
+def _fresh(request: Request, response: Response) -> Response:
+    """An answer that a browser may keep for its own user, if it asks each time whether it still holds."""
+    response.headers["vary"] = f"Accept, Authorization, {TENANT_HEADER}"
+    response.headers["cache-control"] = "private, no-cache"
+    if response.status_code != 200 or b'"errors":' in bytes(response.body):
+        response.headers["cache-control"] = "no-store"
+        return response
+    tag = f'"{hashlib.sha256(response.body).hexdigest()[:32]}"'
+    if tag in request.headers.get("if-none-match", ""):
+        kept = {name: response.headers[name] for name in ("vary", "cache-control")}
+        return Response(status_code=304, headers={**kept, "etag": tag})
+    response.headers["etag"] = tag
+    return response
+
+
+_STATUS = {Reason.LIMIT: 429, Reason.UNAVAILABLE: 503}
+
+
 def _unidentified(refusal: Refusal, request_id: str) -> Response:
-    """Nobody is known by that, or by nothing; or whoever it is has no business here."""
-    status = 403 if refusal.reason is Reason.FORBIDDEN else 401
+    """Nobody is known by that, or by nothing; or whoever it is has no business here, or not now."""
     problem = refusal.problems[0]
+    status = 401 if problem.code == UNAUTHENTICATED else _STATUS.get(refusal.reason, 403)
     message = f"{problem.message}: {problem.hint}" if problem.hint else problem.message
     response = error_response(status, problem.code, message, request_id)
     if status == 401:
         response.headers["www-authenticate"] = "Bearer"
+    if isinstance(refusal, TooOften):
+        response.headers["retry-after"] = str(refusal.seconds)
     return response
 
 

@@ -1,5 +1,7 @@
 """Whether this process lives, and whether it can answer: the two questions of whoever watches over it.
 
+Everybody is told whether all is well; what is and what is not, who administers the server as a whole.
+
 Looks at the tenants that are open and opens none. What is only behind, being rebuilt or still loading is ready; what is
 damaged or has failed is not, and says why.
 """
@@ -16,6 +18,7 @@ from engine.tenant import Tenant
 from server import __version__
 from server.context import Desk
 from server.embedding import readiness
+from server.identity import Identity, Scope
 from server.responses import json_response
 from server.settings import Settings
 
@@ -27,9 +30,12 @@ async def livez(request: Request) -> Response:
 
 async def readyz(request: Request) -> Response:
     """The embedder, and every open tenant with each of its stores; 503 with the reasons when something is damaged or
-    has failed."""
+    has failed. Names of tenants and directories are not everybody's."""
     report = await asyncio.to_thread(survey, request.app.state.desk, request.app.state.settings)
-    return json_response(report, 200 if report["status"] == "ready" else 503)
+    status = 200 if report["status"] == "ready" else 503
+    by = await request.app.state.identify(request, None)
+    whole = isinstance(by, Identity) and by.tenant is None and by.may(Scope.ADMIN)
+    return json_response(report if whole else {name: report[name] for name in ("status", "version")}, status)
 
 
 def survey(desk: Desk, settings: Settings) -> dict[str, Any]:

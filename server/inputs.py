@@ -89,7 +89,7 @@ OTHER_WORDS: Mapping[str, str] = {
     "DeriveInsight.text": "What was concluded.",
     "Link.external_key": "In place of `target`: the external key of an item that the new one's owner has.",
     "Link.kind": "The relation kind.",
-    "Link.target": "The id of the item where the relation leads.",
+    "Link.target": "The id of the item where the relation leads; in a row of an atomic `writeMany`, `@n` is row n.",
     "NewItem.labels": "Labels to begin with.",
     "OpenStream.name": "What you will call it; your streams have different names.",
     "RecordEvents.domain": "Whose business a stream is that is opened now; a known one keeps its own.",
@@ -106,12 +106,25 @@ OTHER_WORDS: Mapping[str, str] = {
 _SHAPES: Mapping[type[BaseModel], str] = {
     Embedding: "A vector, and the model that made it.",
     EventInput: "One thing that was said or done.",
-    Link: "A relation from a new item to one that exists.",
+    Link: "A relation from a new item to another. One of `target`, `externalKey` and `entity` says which.",
     PropertyInput: "A property of a kind or relation kind.",
 }
 """What each shape within a command is."""
 
 KEY = "A key of yours: asking again under the same key is the same as asking once, whatever became of the connection."
+
+
+LINKED = (
+    "In place of `target`: an entity by its name. It is met where one is called exactly so, one of the new item's "
+    "owner and domain before one of the organization's; else it is named, in the same record."
+)
+
+
+@strawberry.input(description="An entity that a new item relates to; what else is given is said of it.")
+class LinkedEntityInput:
+    name: str = strawberry.field(description="What it is called.")
+    category: str | None = strawberry.field(default=None, description="What sort of thing it is.")
+    aliases: list[str] | None = strawberry.field(default=None, description="What else it is called.")
 
 
 @cache
@@ -122,6 +135,9 @@ def input_of(shape: type[BaseModel]) -> type:
     for name, info in shape.model_fields.items():
         annotations[name], default = _field(name, info)
         members[name] = strawberry.field(description=_words(shape, name), **default)
+    if shape is Link:
+        annotations["entity"] = LinkedEntityInput | None
+        members["entity"] = strawberry.field(description=LINKED, default=None)
     if issubclass(shape, Command):
         annotations["idempotency_key"] = str | None
         members["idempotency_key"] = strawberry.field(description=KEY, default=None)

@@ -13,8 +13,9 @@ from engine.records import Receipt
 from engine.tenant import Tenant
 from memql.errors import Problem, Reason, Refusal, invalid, rendered
 from server.answers import Answer
-from server.arguments import AtLeast, Consolidated
+from server.arguments import As, AtLeast, Consolidated, Valid, when
 from server.context import Context
+from server.cost import Cost
 from server.plans import MemqlPlanNode, plan_nodes
 from server.refusals import ERRORS, refused
 from server.selection import Want, inside, wanted
@@ -27,6 +28,10 @@ Told: TypeAlias = Info[Context, Any]
 class MemqlColumn:
     name: str = said("Its name: an alias, or the expression as it was written.")
     type: str = said("What its values are: node, relation, string, integer[], any and so on.")
+    nullable: bool = said("Whether some of them may be null, as far as the query tells.")
+    spelled: str = said(
+        "The type at length: `string?` may be null, `Memory|Insight` are kinds, `{text: string}` a map."
+    )
 
 
 @strawberry.type(description="The receipt of a statement that wrote something, durable whatever happens.")
@@ -52,7 +57,11 @@ class MemqlResult:
         "The rows. A node is a map of its id, its kind and what it says, a relation also of its ends; times are ISO "
         "8601 text."
     )
-    nodes: list[Node] = said("The items in the rows, each once, in the order in which they come.")
+    truncated: bool = said("Whether there are more rows than `first` asked for.")
+    nodes: list[Node] = strawberry.field(
+        description="The items in the rows, each once, in the order in which they come.",
+        directives=[Cost(weight=2, assumed=50)],
+    )
     position: Position = said("The position that was read.")
     notices: list[str] = said("What did not go as one might expect, and warnings of the compiler.")
     plan: str | None = said("What was done or would be done, for EXPLAIN and PROFILE; else null.")
@@ -91,20 +100,39 @@ Params = Annotated[
 ]
 
 
+FirstRows = Annotated[
+    int | None,
+    strawberry.argument(
+        description="How many rows at most; absent: all of them. `truncated` tells whether there are more; to go on, "
+        "page in the query itself. `limits.query_rows` bounds what a query may find at all."
+    ),
+]
+
+
 async def ask(
-    info: Told, text: Text, params: Params = None, at_least: AtLeast = None, consolidated: Consolidated = False
-) -> Any:
-    """The rows of a query, or what is wrong with it; on a thread, as whoever asks."""
+    info: Told, text: Text, params: Params = None, first: FirstRows = None, as_of: As = None, valid_at: Valid = None,
+    at_least: AtLeast = None, consolidated: Consolidated = False,
+) -> Any:  # fmt: skip
+    """The rows of a query, or what is wrong with it; on a thread, as whoever asks. A time that the query names itself
+    goes before `as_of` and `valid_at`."""
     context, wants = info.context, wanted(info._raw_info)
     given: Any = {} if params is None else params
     if not isinstance(given, dict):
         return refused(invalid("INVALID_TYPE", "a map of parameters is expected", "params", 'such as {"name": "Ada"}'))
 
+    if first is not None and first < 0:
+        return refused(invalid("INVALID_VALUE", f"there can't be {first} rows", "first", "0 or more"))
+    at = when(as_of, valid_at, at_least, consolidated)
+
     def work(tenant: Tenant) -> MemqlResult | Refusal:
         def gather(reader: Reader, rows: Rows) -> MemqlResult | Refusal:
-            return result(context.answer(reader), rows, wants)
+            return result(context.answer(reader), rows, wants, first)
 
-        return run_for(tenant, text, given, context.by, gather, at_least=at_least or 0, consolidated=consolidated)
+        return run_for(
+            tenant, text, given, context.by, gather,
+            as_of=tenant.position_at(at.time) if at.time is not None else at.position, valid_at=valid_at,
+            at_least=at.at_least, consolidated=consolidated,
+        )  # fmt: skip
 
     found = await context.ask(work)
     if isinstance(found, Refusal) and found.reason is Reason.NOT_FOUND:
@@ -112,7 +140,7 @@ async def ask(
     return outcome(found, text)
 
 
-def outcome(found: MemqlResult | Refusal, text: str) -> Any:
+def outcome(found: object, text: str) -> Any:
     """The answer; what is wrong with the text, at its place; or why it was not carried out."""
     if not isinstance(found, Refusal):
         return found
@@ -120,14 +148,16 @@ def outcome(found: MemqlResult | Refusal, text: str) -> Any:
     return MemqlError(problems=[_problem(each, text) for each in found.problems]) if in_query else refused(found)
 
 
-def result(answer: Answer, rows: Rows, wants: Sequence[Want]) -> MemqlResult | Refusal:
-    states = nodes_in(rows.rows) if any(want.name == "nodes" for want in wants) else []
+def result(answer: Answer, rows: Rows, wants: Sequence[Want], first: int | None = None) -> MemqlResult | Refusal:
+    shown = rows.rows if first is None else rows.rows[:first]
+    states = nodes_in(shown) if any(want.name == "nodes" for want in wants) else []
     nodes: list[Node] = [*answer.items(states, inside(wants, "nodes"))]
     if answer.refusal:
         return answer.refusal
     return MemqlResult(
-        columns=[MemqlColumn(name=column.name, type=column.type) for column in rows.columns],
-        rows=json_rows(answer.reader, rows.rows),
+        columns=columns_of(rows),
+        rows=json_rows(answer.reader, shown),
+        truncated=len(shown) < len(rows.rows),
         nodes=nodes,
         position=Position(rows.position),
         notices=list(rows.notices),
@@ -139,6 +169,13 @@ def result(answer: Answer, rows: Rows, wants: Sequence[Want]) -> MemqlResult | R
             for each in rows.changes
         ],
     )
+
+
+def columns_of(rows: Rows) -> list[MemqlColumn]:
+    return [
+        MemqlColumn(name=each.name, type=each.type, nullable=each.nullable, spelled=each.spelled)
+        for each in rows.columns
+    ]
 
 
 def _receipt(written: Receipt) -> MemqlReceipt:

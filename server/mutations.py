@@ -39,25 +39,18 @@ from engine.commands import (
 from engine.records import Receipt as Written
 from memql.errors import Refusal
 from server.answers import Answer
+from server.batches import WRITE_MANY
 from server.context import Context, When
 from server.inputs import input_of, plain
+from server.principals import CHANGES
+from server.receipts import Receipt
 from server.refusals import ERRORS, Error, refused
 from server.selection import Want, inside, wanted
 from server.statements import CURATE
 from server.types import Entity, Event, Goal, Insight, Item, Memory, Moment, Position, Relation, Stream, Task, said
+from server.writing import Row, needs_steps, write_together
 
 Told: TypeAlias = Info[Context, Any]
-
-
-# What a mutation answers
-
-
-@strawberry.interface(description="The answer to a write that is durable, whatever happens to this machine's power.")
-class Receipt:
-    position: Position = said("Where it stands in the journal: give it as `atLeast` to read what was written.")
-    recorded_at: Moment = said("When it was recorded.")
-    repeated: bool = said("Whether the same was asked before under the same key; nothing was written this time.")
-    ids: list[strawberry.ID] = said("The ids of what was written, in the order of what was asked.")
 
 
 # What a mutation shows of what it wrote
@@ -145,10 +138,7 @@ def _mutation(command: type[Command], description: str, subject: Subject | None)
     payload, shape = _payload(name, subject), input_of(command)
 
     async def resolve(info: Told, input_: Any) -> Receipt | Error:
-        asked = parse(name, plain(input_, command))
-        if isinstance(asked, Refusal):
-            return refused(asked)
-        receipt = await info.context.write(asked, input_.idempotency_key)
+        receipt = await _written(info.context, command, input_)
         if isinstance(receipt, Refusal):
             return refused(receipt)
         shown = {subject.field: await _shown(info, payload, subject, receipt)} if subject else {}
@@ -172,6 +162,17 @@ def _mutation(command: type[Command], description: str, subject: Subject | None)
     )
 
 
+async def _written(context: Context, command: type[Command], input_: Any) -> Written | Refusal:
+    """One command; with entities that are met or named first where the input relates to some."""
+    row = Row(command, input_)
+    if needs_steps(row):
+        key = input_.idempotency_key
+        found = await context.ask(lambda tenant: write_together(tenant, [row], context.by, key), create=True)
+        return found if isinstance(found, Refusal) else found[0]
+    asked = parse(command.__name__, plain(input_, command))
+    return asked if isinstance(asked, Refusal) else await context.write(asked, input_.idempotency_key)
+
+
 async def _shown(info: Told, payload: type[Receipt], subject: Subject, receipt: Written) -> Any:
     """What was written, as it was right after: read only where the caller asks for it."""
     asked = [want for want in wanted(info._raw_info) if want.name == subject.field and payload.__name__ in want.on]
@@ -184,6 +185,11 @@ async def _shown(info: Told, payload: type[Receipt], subject: Subject, receipt: 
 
 Mutation = create_type(
     "Mutation",
-    [*(_mutation(command, description, subject) for command, description, subject in MUTATIONS), CURATE],
+    [
+        *(_mutation(command, description, subject) for command, description, subject in MUTATIONS),
+        WRITE_MANY,
+        CURATE,
+        *CHANGES,
+    ],
     description="What may be done to a tenant. Each mutation is durable when it answers, and all of it or nothing.",
 )

@@ -1,27 +1,33 @@
 """What may be asked: the fields of Query. Each is one read of the tenant, at one position, with all beneath it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, TypeAlias
 
-import numpy as np
 import strawberry
 from strawberry import Info
 
 from engine import identities
 from memql.errors import not_found
-from server import assist
+from server import assist, descriptions, principals
 from server.answers import Answer
-from server.arguments import As, AtLeast, Consolidated, Id, Valid, cursor_of, when
+from server.arguments import As, AtLeast, Consolidated, Id, Valid, paging_of, when
+from server.audits import AuditConnection, audit
 from server.catalog import Catalog, tell
+from server.conditions import ItemFilter
+from server.connections import Connection, ItemConnection
 from server.context import Context
-from server.cursors import Cursor
-from server.filters import ItemFilter, Where, kept, needs_of
+from server.cost import Cost
+from server.filters import Where
 from server.language import OUTCOME, ask
+from server.listing import Listing, vectors_of
+from server.orders import ItemOrder
+from server.pages import Paging
 from server.search import SearchConnection, find
-from server.selection import Want, wanted
+from server.selection import wanted
 from server.types import (
     After,
-    Connection,
+    Before,
     Entity,
     Event,
     First,
@@ -29,9 +35,11 @@ from server.types import (
     Insight,
     Item,
     Kinds,
+    Last,
     Memory,
     Node,
     Position,
+    Stream,
     Task,
 )
 
@@ -39,6 +47,14 @@ Told: TypeAlias = Info[Context, Any]
 
 Ids = Annotated[list[strawberry.ID], strawberry.argument(description="The ids; `limits.read_rows` bounds them.")]
 Name = Annotated[str, strawberry.argument(description="Its name or an alias, in small letters or large.")]
+OrderBy = Annotated[
+    list[ItemOrder] | None,
+    strawberry.argument(
+        description="What they are sorted by, the most important first; absent: the order in which they were "
+        "recorded. `requests.orders` bounds how many."
+    ),
+]
+OneStream = Annotated[str, strawberry.argument(description="Its id, or your own name for it.")]
 StreamName = Annotated[
     str | None, strawberry.argument(description="Only events of this stream, by id or name; absent: of all.")
 ]
@@ -60,24 +76,35 @@ async def _nodes(
 ) -> Any:  # fmt: skip
     wants = wanted(info._raw_info)
     return await info.context.read(
-        lambda answer: answer.nodes(ids, wants), when(as_of, valid_at, at_least, consolidated)
+        lambda answer: answer.nodes(ids, wants),
+        when(as_of, valid_at, at_least, consolidated),
+        needs=vectors_of(wants),
     )
 
 
-async def _event(
-    info: Told, id_: Id, as_of: As = None, valid_at: Valid = None,
-    at_least: AtLeast = None, consolidated: Consolidated = False,
-) -> Any:  # fmt: skip
-    found = await _node(info, id_, as_of, valid_at, at_least, consolidated)
-    return found if isinstance(found, Event) else None
+def _single(kind: type[Item]) -> Any:
+    async def single(
+        info: Told, id_: Id, as_of: As = None, valid_at: Valid = None,
+        at_least: AtLeast = None, consolidated: Consolidated = False,
+    ) -> Any:  # fmt: skip
+        found = await _node(info, id_, as_of, valid_at, at_least, consolidated)
+        return found if isinstance(found, kind) else None
+
+    return single
 
 
-async def _memory(
-    info: Told, id_: Id, as_of: As = None, valid_at: Valid = None,
+async def _stream(
+    info: Told, name: OneStream, as_of: As = None, valid_at: Valid = None,
     at_least: AtLeast = None, consolidated: Consolidated = False,
 ) -> Any:  # fmt: skip
-    found = await _node(info, id_, as_of, valid_at, at_least, consolidated)
-    return found if isinstance(found, Memory) else None
+    wants = wanted(info._raw_info)
+
+    def ask(answer: Answer) -> Item | None:
+        root = identities.stream(answer.reader, name)
+        return answer.by_root([root], wants)[root] if root else None
+
+    at = when(as_of, valid_at, at_least, consolidated)
+    return await info.context.read(ask, at, needs=vectors_of(wants))
 
 
 async def _entity(
@@ -89,72 +116,68 @@ async def _entity(
     def ask(answer: Answer) -> Item | None:
         return next(iter(answer.items(identities.entities(answer.reader, name)[:1], wants)), None)
 
-    return await info.context.read(ask, when(as_of, valid_at, at_least, consolidated), needs=("texts",))
+    return await info.context.read(
+        ask, when(as_of, valid_at, at_least, consolidated), needs=("texts", *vectors_of(wants))
+    )
 
 
 # Pages
 
 
 async def _items(
-    info: Told, kinds: Kinds = None, where: Where = None, first: First = 20, after: After = None,
+    info: Told, kinds: Kinds = None, where: Where = None, order_by: OrderBy = None,
+    first: First = None, after: After = None, last: Last = None, before: Before = None,
     as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None, consolidated: Consolidated = False,
 ) -> Any:  # fmt: skip
-    wants, cursor = wanted(info._raw_info), cursor_of(after)
+    listing = _listing(info, kinds, where, order_by, paging_of(first, last, after, before))
     return await info.context.read(
-        lambda answer: _page(answer, answer.known_kinds(kinds), where, first, cursor, wants),
-        when(as_of, valid_at, at_least, consolidated, cursor),
-        needs=needs_of(where),
+        lambda answer: replace(listing, kinds=answer.known_kinds(kinds)).page(answer),
+        when(as_of, valid_at, at_least, consolidated, listing.paging.cursor),
+        needs=listing.needs,
     )
 
 
 def _page_of(kind: str) -> Any:
     async def page(
-        info: Told, where: Where = None, first: First = 20, after: After = None,
+        info: Told, where: Where = None, order_by: OrderBy = None,
+        first: First = None, after: After = None, last: Last = None, before: Before = None,
         as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None, consolidated: Consolidated = False,
     ) -> Any:  # fmt: skip
-        return await _items(info, [kind], where, first, after, as_of, valid_at, at_least, consolidated)
+        return await _items(
+            info, [kind], where, order_by, first, after, last, before, as_of, valid_at, at_least, consolidated
+        )
 
     return page
 
 
 async def _events(
-    info: Told, stream: StreamName = None, where: Where = None, first: First = 20, after: After = None,
+    info: Told, stream: StreamName = None, where: Where = None, order_by: OrderBy = None,
+    first: First = None, after: After = None, last: Last = None, before: Before = None,
     as_of: As = None, valid_at: Valid = None, at_least: AtLeast = None, consolidated: Consolidated = False,
 ) -> Any:  # fmt: skip
-    wants, cursor = wanted(info._raw_info), cursor_of(after)
+    listing = _listing(info, ["Event"], where, order_by, paging_of(first, last, after, before))
 
     def ask(answer: Answer) -> Connection[Any]:
         root = identities.stream(answer.reader, stream) if stream is not None else 0
         if stream is not None and not root:
             answer.needs(not_found("stream", stream, "stream"), None)
-        return _page(answer, ("Event",), where, first, cursor, wants, root)
+        return listing.page(answer, root)
 
-    return await info.context.read(ask, when(as_of, valid_at, at_least, consolidated, cursor), needs=needs_of(where))
+    at = when(as_of, valid_at, at_least, consolidated, listing.paging.cursor)
+    return await info.context.read(ask, at, needs=listing.needs)
 
 
-def _page(
-    answer: Answer, kinds: Sequence[str], where: ItemFilter | None, first: int, after: Cursor | None,
-    wants: Sequence[Want], stream: int = 0,
-) -> Connection[Any]:  # fmt: skip
-    """What stands behind the cursor, one more than asked for where there are more."""
-    answer.needs(answer.page_limit(first), None)
-    scope = answer.reader.scope
-    ahead = (scope.of_kind(*kinds) if kinds else scope.seen).copy()
-    if after:
-        ahead[: after.row + 1] = False
-    if stream:
-        ahead &= scope.columns.column("stream")[: scope.count] == stream
-    found = kept(answer, kinds, where, ahead, first + 1)
-    limit = 0 if answer.refusal else first + 1
-    states = answer.reader.items(np.flatnonzero(found)[:limit].tolist())
-    return answer.page(states, first, after is not None, wants)
+def _listing(
+    info: Told, kinds: Sequence[str] | None, where: ItemFilter | None, order: Sequence[ItemOrder] | None, paging: Paging
+) -> Listing:
+    return Listing(tuple(kinds or ()), where, tuple(order or ()), paging, wanted(info._raw_info))
 
 
 async def _position(info: Told, at_least: AtLeast = None, consolidated: Consolidated = False) -> Any:
     return await info.context.read(lambda answer: answer.reader.position, when(None, None, at_least, consolidated))
 
 
-_ORDER = "in the order in which they were recorded."
+_ORDER = "those that were recorded first before others."
 
 
 @strawberry.type(description="What may be asked of a tenant. Every field is one read, at one position.")
@@ -163,16 +186,25 @@ class Query:
         resolver=_node, description="The item or relation of that id; null if there is none that you may see."
     )
     nodes: list[Node | None] = strawberry.field(
-        resolver=_nodes, description="The items and relations of these ids, in their order; null where `node` is."
+        resolver=_nodes,
+        description="The items and relations of these ids, in their order; null where `node` is.",
+        directives=[Cost(weight=1, multipliers=["ids"])],
     )
-    event: Event | None = strawberry.field(resolver=_event, description="The event of that id.")
-    memory: Memory | None = strawberry.field(resolver=_memory, description="The memory of that id.")
+    event: Event | None = strawberry.field(resolver=_single(Event), description="The event of that id.")
+    memory: Memory | None = strawberry.field(resolver=_single(Memory), description="The memory of that id.")
+    insight: Insight | None = strawberry.field(resolver=_single(Insight), description="The insight of that id.")
+    goal: Goal | None = strawberry.field(resolver=_single(Goal), description="The goal of that id.")
+    task: Task | None = strawberry.field(resolver=_single(Task), description="The task of that id.")
+    stream: Stream | None = strawberry.field(
+        resolver=_stream, description="The stream of that id or name, also one that was retired."
+    )
     entity: Entity | None = strawberry.field(
         resolver=_entity,
         description="The entity of that name. Where several have it: one that is called so before one that is also "
         "called so, then the one recorded first.",
+        directives=[Cost(weight=2)],
     )
-    items: Connection[Item] = strawberry.field(resolver=_items, description=f"Items of any kind, {_ORDER}")
+    items: ItemConnection = strawberry.field(resolver=_items, description=f"Items of any kind, {_ORDER}")
     events: Connection[Event] = strawberry.field(resolver=_events, description=f"Events, {_ORDER}")
     memories: Connection[Memory] = strawberry.field(resolver=_page_of("Memory"), description=f"Memories, {_ORDER}")
     insights: Connection[Insight] = strawberry.field(resolver=_page_of("Insight"), description=f"Insights, {_ORDER}")
@@ -182,20 +214,51 @@ class Query:
     search: SearchConnection = strawberry.field(
         resolver=find,
         description="What fits a text best, by words and by meaning, with the events that it comes from.",
+        directives=[Cost(weight=20, multipliers=["first"])],
     )
     memql: Any = strawberry.field(
-        resolver=ask, graphql_type=OUTCOME, description="Asks in MemQL: the query is run on this tenant, as you."
+        resolver=ask,
+        graphql_type=OUTCOME,
+        description="Asks in MemQL: the query is run on this tenant, as you.",
+        directives=[Cost(weight=100)],
     )
     memql_check: assist.MemqlChecked = strawberry.field(
-        resolver=assist.check, description="What is wrong with a query as it stands, without running it."
+        resolver=assist.check,
+        description="What is wrong with a query as it stands, without running it.",
+        directives=[Cost(weight=5)],
     )
     memql_complete: list[assist.MemqlCompletion] = strawberry.field(
-        resolver=assist.complete, description="What could be written at a place of a query, the likeliest first."
+        resolver=assist.complete,
+        description="What could be written at a place of a query, the likeliest first.",
+        directives=[Cost(weight=5)],
     )
-    memql_describe: assist.MemqlDescription | None = strawberry.field(
-        resolver=assist.describe, description="What the word at a place of a query is; null: nobody knows."
+    memql_describe: Any = strawberry.field(
+        resolver=descriptions.describe,
+        graphql_type=descriptions.DESCRIBED,
+        description="What a query asks for and gives: parameters, columns, how many rows. It is not run.",
+        directives=[Cost(weight=5)],
+    )
+    memql_explain: Any = strawberry.field(
+        resolver=descriptions.explain,
+        graphql_type=descriptions.EXPLAINED,
+        description="How a query would be answered now, without running it. With EXPLAIN or PROFILE before it, `memql` "
+        "tells more.",
+        directives=[Cost(weight=10)],
+    )
+    memql_word: assist.MemqlWord | None = strawberry.field(
+        resolver=assist.describe,
+        description="What the word at a place of a query is; null: nobody knows.",
+        directives=[Cost(weight=5)],
     )
     catalog: Catalog = strawberry.field(
-        resolver=tell, description="The names of this tenant: kinds, labels, kinds of relations, properties."
+        resolver=tell,
+        description="The names of this tenant: kinds, labels, kinds of relations, properties.",
+        directives=[Cost(weight=10)],
+    )
+    audit: AuditConnection = strawberry.field(
+        resolver=audit,
+        description="What was done, by whom and why, the latest first: the records that touched something you may see.",
     )
     position: Position = strawberry.field(resolver=_position, description="The position that the tenant has reached.")
+    me: principals.Me = principals.ME
+    keys: list[principals.ApiKey] = principals.KEYS

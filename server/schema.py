@@ -1,31 +1,40 @@
 """The schema: everything that GraphQL offers, put together, and printed as `schema.graphql` holds it."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import strawberry
 import structlog
 from graphql import (
+    ConstArgumentNode,
+    ConstDirectiveNode,
     GraphQLError,
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLSchema,
     GraphQLSyntaxError,
-    OperationDefinitionNode,
+    NullValueNode,
     build_schema,
     lexicographic_sort_schema,
+    print_ast,
     print_schema,
 )
-from graphql import (
-    OperationType as GraphQLOperation,
-)
-from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import ExecutionContext as Execution
 
-from server.limits import over, rules
+from memql.errors import Problem, Refusal
+from server.admission import Bounds
+from server.bounds import RequestLimits
+from server.cost import declare_costs
+from server.documents import Documents, trusted_in
+from server.executor import compiling
 from server.mutations import Mutation
 from server.queries import Query
+from server.rates import Rates
+from server.requirements import declare_scopes
 from server.responses import OUR_MISTAKE
-from server.settings import RequestLimits
-from server.streams import Streamed
 from server.subscriptions import Subscription
 from server.types import ITEMS, SCALARS, CustomItem
 
@@ -33,6 +42,9 @@ log = structlog.get_logger(__name__)
 
 
 class Schema(strawberry.Schema):
+    documents: Documents
+    rates: Rates
+
     def process_errors(self, errors: list[GraphQLError], execution_context: Execution | None = None) -> None:
         """Writes down our own mistakes, and nothing of what a caller wrote."""
         for error in errors:
@@ -40,67 +52,83 @@ class Schema(strawberry.Schema):
                 log.error("a field failed", path=error.path, exc_info=error.original_error)
 
 
-class OneOperation(SchemaExtension):
-    """Refuses to guess which of several operations is meant, where Strawberry would take the first. Stands behind the
-    cache of what is valid, which knows documents alone."""
-
-    def on_validate(self) -> Iterator[None]:
-        context = self.execution_context
-        definitions = context.graphql_document.definitions if context.graphql_document else ()
-        several = sum(isinstance(definition, OperationDefinitionNode) for definition in definitions) > 1
-        if several and context._provided_operation_name is None and not context.pre_execution_errors:
-            context.pre_execution_errors = [GraphQLError("several operations are here: say which by `operationName`")]
-        yield
-
-
-class ManyMessages(SchemaExtension):
-    """Refuses a subscription where there can be one answer only. Stands behind the cache of what is valid."""
-
-    def on_validate(self) -> Iterator[None]:
-        context = self.execution_context
-        if not context.pre_execution_errors and not isinstance(context.context, Streamed) and _subscribes(context):
-            how = "ask with `accept: text/event-stream`, or over a WebSocket by graphql-transport-ws"
-            error = GraphQLError(f"a subscription has many messages: {how}", extensions={"code": "NEEDS_A_STREAM"})
-            context.pre_execution_errors = [error]
-        yield
-
-
-def _subscribes(context: Execution) -> bool:
-    definitions = context.graphql_document.definitions if context.graphql_document else ()
-    name = context._provided_operation_name
-    return any(
-        isinstance(definition, OperationDefinitionNode)
-        and definition.operation is GraphQLOperation.SUBSCRIPTION
-        and (name is None or (definition.name is not None and definition.name.value == name))
-        for definition in definitions
-    )
-
-
 def make_schema(limits: RequestLimits) -> Schema:
-    """The schema whose documents are held to these limits."""
-    # Extensions are made anew for each document; the rules in them must not be: what was found valid is kept by them.
-    kept = list(rules(limits))
-    return Schema(
+    """The schema whose operations are held to these limits. Trusted documents are read; who wants to be told what is
+    wrong with them asks `wrong_documents` before."""
+    for root in (Query, Mutation, Subscription):
+        declare_scopes(root)
+    schema = Schema(
         Query,
         Mutation,
         Subscription,
         types=[*ITEMS.values(), CustomItem],
         config=StrawberryConfig(scalar_map=SCALARS),
-        extensions=[
-            ParserCache,
-            ValidationCache,
-            OneOperation,
-            ManyMessages,
-            lambda: AddValidationRules(kept),
-            lambda: MaxTokensLimiter(limits.tokens),
-        ],
+        execution_context_class=compiling(limits.compiled, casts=False),
+        extensions=[lambda: Bounds(documents, limits, rates)],
     )
+    declare_costs(schema._schema)
+    # Made anew for each operation, the extension stands on what is made once.
+    documents, rates = Documents(schema._schema, limits), Rates(limits.cost_per_minute)
+    schema.documents, schema.rates = documents, rates
+    texts = trusted_in(limits.documents) if limits.documents else {}
+    documents.trust({} if isinstance(texts, Refusal) else texts)
+    return schema
+
+
+def wrong_documents(limits: RequestLimits) -> Sequence[Problem]:
+    """What is wrong with the trusted documents: nothing, where there are none."""
+    if limits.documents is None:
+        known = [
+            Problem("DOCUMENTS", "there are none to be trusted", "requests.documents_only", "name `requests.documents`")
+        ]
+        return known if limits.documents_only else []
+    texts = trusted_in(limits.documents)
+    if isinstance(texts, Refusal):
+        return texts.problems
+    return make_schema(limits.model_copy(update={"documents": None})).documents.trust(texts)
 
 
 def printed() -> str:
     """The schema in GraphQL's own language, sorted. A default of null says nothing, and is left out."""
     schema = build_schema(make_schema(RequestLimits()).as_str())
-    return print_schema(lexicographic_sort_schema(schema)).replace(" = null", "") + "\n"
+    lines = print_schema(lexicographic_sort_schema(schema)).replace(" = null", "").split("\n")
+    return "\n".join(_applied(lines, schema)) + "\n"
+
+
+def _applied(lines: Iterable[str], schema: GraphQLSchema) -> Iterator[str]:
+    """With the directives that fields have, which graphql-core does not print: it knows those of documents alone."""
+    fields: Mapping[str, GraphQLField] = {}
+    name, described = "", False
+    for line in lines:
+        if line.count('"""') == 1:
+            described = not described
+        elif not described and (opened := _OPENED.match(line)):
+            of = schema.get_type(opened[1])
+            fields = of.fields if isinstance(of, GraphQLObjectType | GraphQLInterfaceType) else {}
+        elif not described and (begun := _FIELD.match(line)):
+            name = begun[1]
+        # A field ends with its type: on its own line, or on the one that closes its arguments.
+        ends = not described and _FIELD_END.match(line) and name in fields
+        yield line + _directives(fields[name]) if ends else line
+
+
+def _directives(field: GraphQLField) -> str:
+    """Those that say something; a deprecation is printed already, and an argument of null says nothing."""
+    node = field.ast_node
+    return "".join(
+        f" {print_ast(ConstDirectiveNode(name=each.name, arguments=_said(each)))}"
+        for each in (node.directives or () if node else ())
+        if each.name.value != "deprecated"
+    )
+
+
+def _said(directive: ConstDirectiveNode) -> tuple[ConstArgumentNode, ...]:
+    return tuple(each for each in directive.arguments or () if not isinstance(each.value, NullValueNode))
+
+
+_OPENED = re.compile(r"(?:type|interface|input|enum) (\w+)")
+_FIELD = re.compile(r"  (\w+)[(:]")
+_FIELD_END = re.compile(r"  (?:\w+|\w+\(.*\)|\)): [\w!\[\]]+( @deprecated.*)?\Z")
 
 
 def _is_told(error: GraphQLError) -> bool:
@@ -117,9 +145,6 @@ def tell(errors: Iterable[GraphQLError], limits: RequestLimits, request_id: str)
             code = "INTERNAL"
         elif isinstance(error, GraphQLSyntaxError):
             code = "GRAPHQL_SYNTAX"
-            if "tokens" in error.message:
-                told["message"] = over("tokens", limits.tokens)
-                code = "LIMIT_EXCEEDED"
         else:
             code = "GRAPHQL_INVALID"
         yield {**told, "extensions": {"code": code, **(error.extensions or {}), "requestId": request_id}}

@@ -26,15 +26,20 @@ from graphql import (
     value_from_ast,
 )
 from graphql.pyutils import Path as ResponsePath
+from strawberry.types.arguments import convert_arguments
 
 Ask: TypeAlias = GraphQLResolveInfo[Any]
 Path: TypeAlias = tuple[str, ...]
 """Where a field stands in the answer: the names on the way to it, as the caller gave them, without places in lists."""
 
 
+_COSTLY = frozenset({"totalCount"})
+"""Fields without fields in them that must be read, or reckoned, before an answer is made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Want:
-    """A field with fields in it, and the types of the objects `on` which it is wanted."""
+    """A field with fields in it or one that costs, and the types of the objects `on` which it is wanted."""
 
     path: Path
     name: str
@@ -105,7 +110,7 @@ def _given(
         if not _included(info, node):
             continue
         match node:
-            case FieldNode(selection_set=SelectionSetNode(), name=name):
+            case FieldNode(selection_set=within, name=name) if within or name.value in _COSTLY:
                 if isinstance(of, GraphQLObjectType | GraphQLInterfaceType) and name.value in of.fields:
                     field = of.fields[name.value]
                     yield _Given(node, field, _arguments(info, node, field), on)
@@ -129,14 +134,20 @@ def _possible(info: Ask, of: GraphQLNamedType | None) -> frozenset[str]:
 
 
 def _arguments(info: Ask, node: FieldNode, field: GraphQLField) -> dict[str, Any]:
-    """Those that were given; what is absent has its default where it is used."""
+    """Those that were given, as our resolvers get them; what is absent has its default where it is used."""
     given = {each.name.value: each.value for each in node.arguments or ()}
     read = {
         name: value_from_ast(given[name], argument.type, _variables(info))
         for name, argument in field.args.items()
         if name in given
     }
-    return {name: value for name, value in read.items() if value is not Undefined}
+    present = {name: value for name, value in read.items() if value is not Undefined}
+    if not present:
+        return present
+    schema: Any = info.schema
+    ours = schema._strawberry_schema
+    arguments = field.extensions["strawberry-definition"].arguments
+    return convert_arguments(present, arguments, ours.schema_converter.scalar_registry, ours.config)
 
 
 def _variables(info: Ask) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
@@ -30,50 +31,12 @@ from pydantic_settings import (
 
 from engine.limits import Limits
 from memql.errors import Problem, Reason, Refusal, nearest
+from server.authentication import Auth, Tls
+from server.bounds import RequestLimits
 
 FILE = "memql.toml"
-ELSEWHERE = frozenset({"MEMQL_CONFIG", "MEMQL_PYTHON", "MEMQL_EMBEDDING_KEY"})
-"""Variables that are no settings: which file to read, which Python `./run` sets up with, an API's key."""
-
-
-class RequestLimits(BaseModel):
-    """Bounds on what one request may ask of the server, whatever the tenant would allow."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    body_bytes: int = Field(16_777_216, ge=1_024)
-    """Largest body: as much as one group commit takes."""
-    depth: int = Field(15, ge=1)
-    """Fields within fields of one document: each level of relations may multiply the rows."""
-    tokens: int = Field(4_000, ge=1)
-    """Words and signs of one document: what is long belongs in its variables."""
-    aliases: int = Field(100, ge=0)
-    """Fields that one document asks for under other names: the cheapest way to ask for the same thing often."""
-    rows: int = Field(10_000, ge=1)
-    """Items and relations that one field of Query may show with all that is nested in it."""
-    conditions: int = Field(1_000, ge=0)
-    """Comparisons of one filter, each value of a list counted: all are made for every item that comes into question."""
-    rankings: int = Field(128, ge=0)
-    """Rankings of searches that are kept for their further pages; one takes some 50 kB."""
-    threads: int = Field(64, ge=2)
-    """Reads that work, or wait for a position, at once; further ones take their turn."""
-    frame_bytes: int = Field(1_048_576, ge=1_024)
-    """Largest message that a client may send over a WebSocket: what is longer is better sent as a body."""
-    connections: int = Field(5_000, ge=1)
-    """WebSockets at once: each takes some 30 kB and a file, also when nothing goes on over it."""
-    connection_init_seconds: float = Field(10, gt=0)
-    """How long a WebSocket may take to say who it is: until then it holds a connection for nothing."""
-    keepalive_seconds: float = Field(15, gt=0)
-    """Silence after which a subscriber is pinged, so that nothing on the way takes the connection for dead; one that
-    does not answer as long again is."""
-    waiting_messages: int = Field(64, ge=1)
-    """Messages that wait for one subscriber; who is further behind is told where to resume."""
-    subscriptions: int = Field(10_000, ge=1)
-    """Subscriptions in all, and whatever else is being answered over streams: each takes some 50 kB."""
-    subscriptions_per_principal: int = Field(1_000, ge=1)
-    """Those of one principal: nobody takes the place of others."""
-    subscriptions_per_connection: int = Field(100, ge=1)
-    """Those of one WebSocket: who needs more opens another."""
+ELSEWHERE = frozenset({"MEMQL_CONFIG", "MEMQL_PYTHON", "MEMQL_EMBEDDING_KEY", "MEMQL_KEY"})
+"""Variables that are no settings: which file to read, which Python `./run` sets up with, an API's key, our own key."""
 
 
 class Embedding(BaseModel):
@@ -129,9 +92,16 @@ class Settings(BaseSettings):
     data: Path = Field(default_factory=lambda: user_data_path("memql", appauthor=False))
     """Directory of all tenants; the default is where this system keeps a user's application data."""
     host: str = Field("127.0.0.1", min_length=1)
-    """Address to listen on. As long as nobody has to log in, it must be one that only this machine can reach."""
+    """Address to listen on. One that other machines can reach needs `hosts`, and TLS or `auth.plain_http`; then every
+    request needs a key."""
     port: int = Field(8484, ge=0, le=65_535)
     """Port to listen on; 0 takes any that is free."""
+    hosts: str = ""
+    """Names by which it may be asked, beside this machine's own, separated by commas: a page of another site can make a
+    name of its own lead here, but not another name stand in the request."""
+    key_file: Path | None = None
+    """File with the key that commands show to a server. Absent: the variable MEMQL_KEY, or `admin.key` in the data
+    directory for the server that has it."""
     tenant: str = Field("default", min_length=1, max_length=63)
     """Tenant of callers that name none: one person's agents need never think of tenants."""
     graph_engine: Literal["kuzu", "ladybug"] = "kuzu"
@@ -143,6 +113,10 @@ class Settings(BaseSettings):
     """How log lines look; auto is console on a terminal and JSON everywhere else, where programs read them."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe line that is written."""
+    auth: Auth = Auth()
+    """Who is let in."""
+    tls: Tls = Tls()
+    """The certificate that the server shows."""
     embedding: Embedding = Field(default_factory=Embedding)
     """Where the embedder is, and the bounds on one that is elsewhere."""
     limits: Limits = Limits()
@@ -344,10 +318,14 @@ def _table(info: FieldInfo) -> type[BaseModel] | None:
 def _read(name: str, info: FieldInfo, written: object, place: str, *, typed: bool) -> object:
     """The value in the field's own type, or a `Problem`."""
     kind: Any = info.annotation
+    if NoneType in get_args(kind) and str(written).lower() in ("", "none"):
+        return None
+    if kind == Path | None:
+        kind = Path
     rule = TypeAdapter[object](Annotated[kind, *info.metadata] if info.metadata else kind)
     try:
         # TOML has no paths: there too a path is text.
-        strict = typed and kind is not Path
+        strict = typed and kind is not Path and Path not in get_args(kind)
         return rule.validate_python(written, strict=True) if strict else rule.validate_strings(written)
     except ValidationError:
         hint = nearest(str(written), _choices(info))
@@ -373,6 +351,7 @@ def _wanted(info: FieldInfo) -> str:
     if choices:
         return f"{', '.join(choices[:-1])} or {choices[-1]}"
     nouns: dict[object, str] = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
+    nouns[Path | None] = "a path, or nothing"
     bounds = []
     for rule in info.metadata:
         match rule:
@@ -388,5 +367,5 @@ def _wanted(info: FieldInfo) -> str:
                 bounds.append(f"at least {least} long")
             case MaxLen(max_length=most):
                 bounds.append(f"at most {most} long")
-    noun = nouns.get(info.annotation, "text")
+    noun = "a path, or none" if Path in get_args(info.annotation) else nouns.get(info.annotation, "text")
     return f"{noun}, {' and '.join(bounds)}" if bounds else noun

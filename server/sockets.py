@@ -25,6 +25,7 @@ from websockets.frames import CloseCode
 from websockets.server import ServerProtocol
 
 from memql.errors import Reason, Refusal
+from server.documents import by_id
 from server.identity import Identity
 from server.responses import OUR_MISTAKE
 from server.streams import Asker, Streams
@@ -151,7 +152,10 @@ class Connection(BaseGraphQLTransportWSHandler[None, None]):
         if self._asker is None:
             await self.close(4401, "say who you are first, by connection_init")
             return
-        id_, payload = message["id"], message["payload"]
+        id_, payload = message["id"], by_id(message["payload"])
+        if isinstance(payload, str):
+            await self.close(4400, payload)
+            return
         if id_ in self.operations:
             await self.close(4409, "an operation of that id is going on")
             return

@@ -9,6 +9,7 @@ from engine.execute import Rows, run_for
 from engine.reader import Reader
 from engine.tenant import Tenant
 from memql.errors import Refusal, invalid
+from server.cost import Cost
 from server.language import OUTCOME, MemqlResult, Told, outcome, result
 from server.refusals import refused
 from server.selection import wanted
@@ -59,4 +60,5 @@ CURATE = strawberry.field(
     name="curate",
     description="Runs a statement in MemQL that writes. All of it is one record, and happens whole or not at all.",
     graphql_type=OUTCOME,
+    directives=[Cost(weight=100)],
 )

@@ -25,10 +25,10 @@ from strawberry.types.execution import PreExecutionError
 from engine.stopping import Stop
 from engine.tenant import Tenant
 from memql.errors import Refusal
+from server.bounds import RequestLimits
 from server.context import Context, Desk
 from server.identity import Identity
 from server.rankings import Rankings
-from server.settings import RequestLimits
 
 log = structlog.get_logger(__name__)
 
@@ -192,7 +192,7 @@ class Streamed(Context):
         super().__init__(streams.desk, asker.tenant, asker.identity, streams.limits, streams.rankings)
         self.part = part
         self.operation = operation
-        self.limits = streams.limits
+        self.counted = part == "opening"
         self.channel: Channel | None = None
         self.listener: Listener | None = None
         self.place = NOWHERE
@@ -202,7 +202,8 @@ class Streamed(Context):
         self._streams = streams
         self.asker = asker
 
-    async def tenant(self) -> Tenant | Refusal:
+    async def opened(self) -> Tenant | Refusal:
+        """The tenant that is asked."""
         return await self._take(create=False)
 
     def says(self, turn: Turn, cursor: str | None) -> None:
@@ -410,7 +411,8 @@ def _key(operation: Operation, asker: Asker, info: GraphQLResolveInfo[Any]) -> H
     for argument in info.field_nodes[0].arguments or ():
         match argument:
             case ArgumentNode(name=name, value=VariableNode(name=variable)) if name.value == "after":
-                if len(re.findall(rf"\${variable.value}\b", operation.document or "")) == 2:
+                text = info.operation.loc.source.body if info.operation.loc else ""
+                if len(re.findall(rf"\${variable.value}\b", text)) == 2:
                     variables.pop(variable.value, None)
     asked = orjson.dumps(variables, option=orjson.OPT_SORT_KEYS)
     # All that says what is seen; by which key somebody came, and until when, does not.

@@ -4,9 +4,9 @@ Types only say what there is. Everything in them was read together, at one posit
 fields that need a read of their own (`history`, `relations`, `sources`, `stream`) find it in `beside`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Annotated, Any, Generic, NewType, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NewType, TypeAlias
 
 import strawberry
 from graphql import GraphQLError
@@ -15,7 +15,14 @@ from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
 from memql.values import Misfit, iso, read_instant
+from server.cost import Cost
+from server.reading import read_as
 from server.selection import Path, path_of
+
+if TYPE_CHECKING:
+    from server.conditions import RelationFilter
+    from server.connections import ItemConnection
+    from server.orders import RelationOrder
 
 Position = NewType("Position", int)
 Moment = NewType("Moment", int)
@@ -89,29 +96,68 @@ def said(description: str) -> Any:
     return strawberry.field(description=description)
 
 
+_FEW = Cost(weight=2, assumed=5)
+"""Of relations that lead to a handful of items."""
+
 # Arguments that many fields have
 
-First = Annotated[int, strawberry.argument(description="How many at most; `limits.read_rows` bounds it.")]
+First = Annotated[
+    int | None,
+    strawberry.argument(
+        description="How many at most, from the start; absent, and without `last`: 20, or what `requests.page` says. "
+        "`limits.read_rows` bounds it."
+    ),
+]
+Last = Annotated[
+    int | None, strawberry.argument(description="In place of `first`: how many at most, the last ones of all.")
+]
 After = Annotated[str | None, strawberry.argument(description="The cursor behind which the page begins.")]
+Before = Annotated[str | None, strawberry.argument(description="The cursor before which the page ends.")]
 Way = Annotated[Direction, strawberry.argument(description="Which way to follow them.")]
 Kinds = Annotated[list[str] | None, strawberry.argument(description="Only of these kinds; absent: of all.")]
+WhereRelated = Annotated[
+    Annotated["RelationFilter", strawberry.lazy("server.conditions")] | None,
+    strawberry.argument(description="Only relations for which this holds; absent: all of them."),
+]
+OrderRelated = Annotated[
+    list[Annotated["RelationOrder", strawberry.lazy("server.orders")]] | None,
+    strawberry.argument(
+        description="What they are sorted by, the most important first; absent: the order in which they were recorded."
+    ),
+]
 
 
+def at_its_path(path: Path, name: str) -> Callable[[Any], Any]:
+    return lambda root: root.beside[path]
+
+
+@read_as(at_its_path)
 def gathered(root: Any, info: Told) -> Any:
     """What was read together with the object for the field at hand."""
     return root.beside[path_of(info.path)]
 
 
-def _gathered_page(
-    root: Any, info: Told, direction: Way = Direction.ANY, kinds: Kinds = None, first: First = 20, after: After = None
+@read_as(at_its_path)
+def gathered_relations(
+    root: Any, info: Told, direction: Way = Direction.ANY, kinds: Kinds = None, where: WhereRelated = None,
+    order_by: OrderRelated = None, first: First = None, after: After = None, last: Last = None, before: Before = None,
+) -> Any:  # fmt: skip
+    """The arguments were heeded when the page was read."""
+    return root.beside[path_of(info.path)]
+
+
+@read_as(at_its_path)
+def gathered_page(
+    root: Any, info: Told, first: First = None, after: After = None, last: Last = None, before: Before = None
 ) -> Any:
     """The arguments were heeded when the page was read."""
     return root.beside[path_of(info.path)]
 
 
-def gathered_once(root: Any, info: Told) -> Any:
-    """The same wherever it is asked for."""
-    return root.beside[info.field_name]
+@read_as(at_its_path)
+def gathered_first(root: Any, info: Told, first: First = None) -> Any:
+    """The argument was heeded when they were found."""
+    return root.beside[path_of(info.path)]
 
 
 # Items
@@ -138,14 +184,18 @@ class Item(Node):
     beside: Private[Mapping[Path, Any]]
 
     history: list["Item"] = strawberry.field(
-        resolver=gathered, description="All its versions that were known at the position, the oldest first."
+        resolver=gathered,
+        description="All its versions that were known at the position, the oldest first.",
+        directives=[Cost(weight=2, assumed=5)],
     )
     relations: "RelationConnection" = strawberry.field(
-        resolver=_gathered_page, description="Its relations, in the order in which they were recorded."
+        resolver=gathered_relations,
+        description="Its relations, those that were recorded first before the others.",
     )
     sources: list["Event"] = strawberry.field(
         resolver=gathered,
         description="The events that it was, in the end, derived from, in the order in which they were recorded.",
+        directives=[Cost(weight=3, assumed=5)],
     )
     provenance: "Provenance" = strawberry.field(
         resolver=gathered, description="Who recorded this version, by which command, and from what."
@@ -166,7 +216,10 @@ class Change:
 
 @strawberry.type(description="How a version of an item came to be.")
 class Provenance(Change):
-    derived_from: list[Item] = said("What the item was made from: the ends of its DERIVED_FROM relations.")
+    derived_from: list[Item] = strawberry.field(
+        description="What the item was made from: the ends of its DERIVED_FROM relations.",
+        directives=[Cost(weight=2, assumed=3)],
+    )
 
 
 @strawberry.type(description="One session's events, in order.")
@@ -188,6 +241,18 @@ class Event(Item):
     stream: Stream = strawberry.field(resolver=gathered, description="The stream that it is part of.")
 
 
+@strawberry.type(description="An item, and how near it is.")
+class ScoredItem:
+    node: Item = said("The item.")
+    score: float = said("The cosine of what both mean: from -1 to 1, and 1 where they mean the same.")
+
+
+_NEAREST = Cost(weight=20, multipliers=["first"], assumed=20)
+_SIMILAR = (
+    "What is nearest to it in meaning among the items of its own kind, the nearest first; empty where it has no vector."
+)
+
+
 @strawberry.type(description="A stable fact or procedure.")
 class Memory(Item):
     text: str | None = said("What is remembered; null when erased.")
@@ -201,6 +266,10 @@ class Memory(Item):
     stream: Stream | None = strawberry.field(
         resolver=gathered, description="The stream of the event that it keeps; null where it keeps none."
     )
+    similar: list[ScoredItem] = strawberry.field(resolver=gathered_first, description=_SIMILAR, directives=[_NEAREST])
+    entities: list["Entity"] = strawberry.field(
+        resolver=gathered, description="The entities that it mentions.", directives=[_FEW]
+    )
 
 
 @strawberry.type(description="A theme or conclusion over memories.")
@@ -211,6 +280,20 @@ class Insight(Item):
     confidence: float | None = said("How sure it is, from 0 to 1.")
     external_key: str | None = said("Its name in another system.")
     metadata: JSON | None = said("Whatever came with it.")
+    similar: list[ScoredItem] = strawberry.field(resolver=gathered_first, description=_SIMILAR, directives=[_NEAREST])
+    supported_by: list[Item] = strawberry.field(
+        resolver=gathered,
+        description="What is evidence for it: the sources of SUPPORTS relations that lead to it.",
+        directives=[_FEW],
+    )
+    contradicted_by: list[Item] = strawberry.field(
+        resolver=gathered,
+        description="What is evidence against it: the sources of CONTRADICTS relations that lead to it.",
+        directives=[_FEW],
+    )
+
+
+_BLOCKED_BY = "Goals and tasks that it DEPENDS_ON and that are neither done nor abandoned."
 
 
 @strawberry.type(description="What someone wants to reach.")
@@ -223,6 +306,10 @@ class Goal(Item):
     due_at: Moment | None = said("By when it should be reached.")
     external_key: str | None = said("Its name in another system.")
     metadata: JSON | None = said("Whatever came with it.")
+    tasks: list["Task"] = strawberry.field(
+        resolver=gathered, description="The tasks that are PART_OF it.", directives=[_FEW]
+    )
+    blocked_by: list[Item] = strawberry.field(resolver=gathered, description=_BLOCKED_BY, directives=[_FEW])
 
 
 @strawberry.type(description="A step towards a goal.")
@@ -236,6 +323,10 @@ class Task(Item):
     result: str | None = said("What came of it.")
     external_key: str | None = said("Its name in another system.")
     metadata: JSON | None = said("Whatever came with it.")
+    goal: Goal | None = strawberry.field(
+        resolver=gathered, description="The goal that it is PART_OF, the first where there are several; null: none."
+    )
+    blocked_by: list[Item] = strawberry.field(resolver=gathered, description=_BLOCKED_BY, directives=[_FEW])
 
 
 @strawberry.type(description="A person, place, organisation or thing that memories mention.")
@@ -245,6 +336,9 @@ class Entity(Item):
     aliases: list[str] = said("What else it is called.")
     external_key: str | None = said("Its name in another system.")
     metadata: JSON | None = said("Whatever came with it.")
+    mentions: Annotated["ItemConnection", strawberry.lazy("server.connections")] = strawberry.field(
+        resolver=gathered_page, description="The items that mention it, those that were recorded first before others."
+    )
 
 
 @strawberry.type(description="An item of a kind that the tenant declared itself; what it says is in `properties`.")
@@ -271,41 +365,30 @@ class Relation(Node):
     recorded_at: Moment = said("When this version was recorded.")
     retired_at: Moment | None = said("When this version was followed by another or retired; null while it is current.")
     properties: JSON = said("All that was recorded with it, by name; times are ISO 8601 text.")
-    beside: Private[Mapping[str, Any]]
+    beside: Private[Mapping[Path, Any]]
 
+    history: list["Relation"] = strawberry.field(
+        resolver=gathered,
+        description="All its versions that were known at the position, the oldest first.",
+        directives=[Cost(weight=2, assumed=5)],
+    )
     provenance: Change = strawberry.field(
-        resolver=gathered_once, description="Who recorded this version, and by which command."
+        resolver=gathered, description="Who recorded this version, and by which command."
     )
     ending: Change | None = strawberry.field(
-        resolver=gathered_once, description="Who changed or retired this version; null while it is current."
+        resolver=gathered, description="Who changed or retired this version; null while it is current."
     )
 
 
 # Pages
 
-T = TypeVar("T", bound=Item)
-
 
 @strawberry.type(description="Where a page ends, and whether there is more.")
 class PageInfo:
-    has_next_page: bool = said("Whether more follows.")
-    has_previous_page: bool = said("Whether the page was asked for behind a cursor.")
-    start_cursor: str | None = said("The cursor of the first row.")
+    has_next_page: bool = said("Whether there are rows behind these.")
+    has_previous_page: bool = said("Whether there are rows before these.")
+    start_cursor: str | None = said("The cursor of the first row: `before` for the page before this one.")
     end_cursor: str | None = said("The cursor of the last row: `after` for the next page.")
-
-
-@strawberry.type(description="One row of a page.")
-class Edge(Generic[T]):
-    cursor: str = said("This row's cursor.")
-    node: T = said("The item.")
-
-
-@strawberry.type(description="A page, in the order in which things were recorded.")
-class Connection(Generic[T]):
-    edges: list[Edge[T]] = said("The rows with their cursors.")
-    nodes: list[T] = said("The rows without them.")
-    page_info: PageInfo = said("Where the page ends.")
-    position: Position = said("The position that was read; the pages behind this one are read at the same.")
 
 
 @strawberry.type(description="One relation of an item.")

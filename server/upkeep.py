@@ -5,7 +5,7 @@ run on the same directory meanwhile.
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -213,8 +213,16 @@ def delete_tenant(
     settings = settle(config, data, others=others).settings
     if not yes:
         stop([f"this removes every byte of `{name}`, for good; say --yes"], Exit.USAGE)
-    with locked(settings, "tenants delete"), _opened(settings) as tenants:
-        if refusal := tenants.delete(name):
+    from engine.clock import SystemClock
+    from server.access import keystore
+
+    with (
+        locked(settings, "tenants delete"),
+        _opened(settings) as tenants,
+        closing(keystore(settings, SystemClock())) as keys,
+    ):
+        # Its keys first: they must not be good for the next tenant of that name.
+        if refusal := keys.forget_tenant(name) or tenants.delete(name):
             stop(refusal.problems)
     typer.echo(f"{name} is deleted")
 

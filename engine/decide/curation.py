@@ -77,7 +77,8 @@ def _met(staged: Staged, step: MeetEntity, last_dense: int, by: Principal) -> De
 
 def _named_since(staged: Staged, step: MeetEntity, last_dense: int, by: Principal) -> ItemState | None:
     entity, owner = step.entity, step.entity.owner or by.id
-    same = [each for each in staged.since(last_dense, "Entity") if each.properties.get("name") == entity.name]
+    found = staged.since(last_dense, "Entity")
+    same = [each for each in found if each.properties.get("name") == entity.name and by.sees(each.owner, each.domain)]
     own = (each for each in same if (each.owner, each.domain) == (owner, entity.domain))
     shared = (each for each in same if step.shared and each.domain == "organization")
     return next(own, None) or next(shared, None)

@@ -17,7 +17,7 @@ from engine.decide.checks import Checks
 from engine.decide.view import Decision, ItemState, View
 from engine.events import Event, ItemErased, ItemRecorded, ItemRetired, RelationRecorded
 from memql.catalog import NAME, STATUSES, Property, RelationKind
-from memql.errors import Refusal, conflict, invalid, nearest, not_found
+from memql.errors import Refusal, conflict, forbidden, invalid, nearest, not_found
 from memql.values import Value
 
 SHARES = ("importance", "confidence", "progress")
@@ -34,7 +34,7 @@ def new_item(view: View, command: NewItem, by: Principal) -> Decision | Refusal:
         hint = nearest(name, view.catalog.kinds) or "declare it: DeclareKind"
         return invalid("UNKNOWN_KIND", f"no kind `{name[:80]}`", "kind", hint)
     owner = command.owner or by.id
-    if not by.admin and owner != by.id and owner not in by.owners:
+    if not by.admin and not by.owns(owner):
         return not_found("owner", owner, "owner")
     declared = kind.properties if kind else {}
     named = {
@@ -259,7 +259,7 @@ def _ended(view: View, item: ItemState, reason: str | None, by: int = 0, *more: 
 
 
 def supersede(view: View, command: SupersedeItem, by: Principal) -> Decision | Refusal:
-    old, new = held(view, command.id, by, "id"), held(view, command.by, by, "by")
+    old, new = held(view, command.id, by, "id", command.if_version), held(view, command.by, by, "by")
     if isinstance(old, Refusal):
         return old
     if isinstance(new, Refusal):
@@ -280,6 +280,9 @@ def erase(view: View, command: EraseItem, by: Principal) -> Decision | Refusal:
         return not_found("item", command.id, "id")
     if item.erased:
         return conflict("ERASED", f"`{command.id}` was erased already", "id", "nothing is left to do")
+    if not by.may_erase(item.owner):
+        message = f"`{command.id}` is not yours, and what is erased is gone for good"
+        return forbidden("NOT_YOURS", message, "id", "retire it, or ask a curator to erase it")
     checks = Checks(view.catalog, view.limits)
     if command.reason is not None:
         checks.text(command.reason, "reason")

@@ -15,7 +15,7 @@ def open_stream(view: View, command: OpenStream, by: Principal) -> Decision | Re
     checks = Checks(view.catalog, view.limits)
     checks.name(command.name, "name")
     owner = command.owner or by.id
-    if not by.admin and owner != by.id and owner not in by.owners:
+    if not by.admin and not by.owns(owner):
         return not_found("owner", owner, "owner")
     declared = view.catalog.kinds["Stream"].properties
     given = {"name": command.name, "metadata": command.metadata}

@@ -5,6 +5,7 @@ scope: tenant, visibility, time and position hold for nodes, relations, counts a
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +15,7 @@ from engine.clock import Clock
 from engine.columns import Mask, Numbers
 from engine.commands import Principal
 from engine.execute import curation
-from engine.execute.answer import Column, PathState, Rows, json_row, json_rows, nodes_in
+from engine.execute.answer import Column, PathState, Rows, columns_of, json_row, json_rows, nodes_in
 from engine.execute.batch import Batch, Nodes, denses
 from engine.execute.columnar import COLUMNAR
 from engine.execute.compilations import Compilations
@@ -51,13 +52,16 @@ __all__ = [
     "ONLY_READS",
     "Column",
     "PathState",
+    "Planned",
     "Rows",
+    "columns_of",
     "compiled_for",
     "execute",
     "json_row",
     "json_rows",
     "nodes_in",
     "only_reads",
+    "planned_for",
     "qualifying",
     "run",
     "run_for",
@@ -101,14 +105,17 @@ def run_for(
     at_least: int = 0,
     consolidated: bool = False,
     then: tuple[int, int] | None = None,
+    as_of: int | None = None,
+    valid_at: int | None = None,
     wait_ms: int | None = None,
     writes: bool = False,
     key: str | None = None,
 ) -> T | Refusal:
     """What `gather` makes of the answer while its reader is at hand; `then` is the position and the time in
     microseconds at which it was asked, where that is not now; `wait_ms` the longest that it waits for a store (absent:
-    the limit of that name). Only where it `writes` may it be a statement that does: once under one `key`. Blocks the
-    calling thread."""
+    the limit of that name). What names no time of its own is read at the position `as_of`, and as it was true
+    `valid_at`, in microseconds. Only where it `writes` may it be a statement that does: once under one `key`. Blocks
+    the calling thread."""
     now = then[1] if then else tenant.clock.now()
     compiled = compiled_for(text, tenant.catalog, tenant.survey.statistics(by, now))
     if isinstance(compiled, Refusal):
@@ -123,22 +130,46 @@ def run_for(
 
     def ask(reader: Reader) -> T | Refusal:
         # Who waited for a position asks when it was there, or what was just written would not be true yet.
-        asked_at = now if reader.scope.valid_at is None else reader.scope.valid_at
+        asked_at = now if reader.scope.valid_at is None or valid_at is not None else reader.scope.valid_at
         own = _at_its_time(reader, compiled, params, asked_at)
         if isinstance(own, Refusal):
             return own
-        return _gathered(gather, own, execute(own, compiled, params, now=asked_at, clock=tenant.clock))
+        rows = execute(own, compiled, params, now=asked_at, clock=tenant.clock, past=as_of is not None)
+        return _gathered(gather, own, rows)
 
     return tenant.read_now(
         ask,
         by,
         needs=compiled.needs,
         at_least=max(at_least, wanted),
-        as_of=then[0] if then else None,
-        valid_at=then[1] if then else "now",
+        as_of=then[0] if then else as_of,
+        valid_at=then[1] if then else "now" if valid_at is None else valid_at,
         consolidated=consolidated,
         wait_ms=wait_ms,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """How a query would be answered, told without running it."""
+
+    compiled: Compiled
+    text: str
+    tree: PlanNode
+
+    @property
+    def rows(self) -> float | None:
+        """How many rows it is thought to give; None where nothing is known of the tenant."""
+        return self.tree.estimated_rows
+
+
+def planned_for(tenant: "Tenant", text: str, by: Principal) -> Planned | Refusal:
+    """The plan that the query would be answered by now."""
+    compiled = compiled_for(text, tenant.catalog, tenant.survey.statistics(by, tenant.clock.now()))
+    if isinstance(compiled, Refusal):
+        return compiled
+    thought = with_statements(compiled.estimates, plan.walked(compiled.plan), tenant.limits.query_steps)
+    return Planned(compiled, explained(compiled, "", None, thought), plan_tree(compiled.plan, None, thought))
 
 
 def _position_asked(tenant: "Tenant", compiled: Compiled, params: Mapping[str, Any], now: int) -> int | Refusal:
@@ -229,10 +260,11 @@ def execute(
     *,
     now: int | None = None,
     clock: Clock | None = None,
+    past: bool = False,
 ) -> Rows | Refusal:
     """The rows of a compiled query. `now` is the time of the statement in microseconds; `clock` tells the seconds, by
-    which PROFILE says where the time went, and what is left to chance."""
-    columns = tuple(Column(variable.name, str(variable.type)) for variable in compiled.columns)
+    which PROFILE says where the time went, and what is left to chance. `past`: the reader reads AS OF a time."""
+    columns = columns_of(compiled, reader.catalog)
     prefix = compiled.statement.prefix
     warnings = tuple(f"{each.code} at {each.place}: {each.message}" for each in compiled.warnings)
     if prefix == "explain":
@@ -251,7 +283,7 @@ def execute(
     if isinstance(own, Refusal):
         return own
     reader = own
-    past = compiled.query.time is not None and compiled.query.time.as_of is not None
+    past = past or (compiled.query.time is not None and compiled.query.time.as_of is not None)
     seen = Seen(reader, min(now, FOREVER - 1), clock.entropy if clock else None, past=past)
     running = Running(reader, seen, parameters, clock.monotonic if clock and prefix == "profile" else None)
     running.needed, running.known = compiled.needed, compiled.known
@@ -292,7 +324,10 @@ def qualifying(
     found = np.zeros(reader.scope.count, np.bool_)
     place, size = 0, FIRST
     try:
-        numbers = _candidates(running, plan.Scan(plan.Unit(), variable, named or None), conditions, among)
+        # Provenance may have led to some of them, whatever became of them since.
+        lasting = bool((among & ~reader.scope.seen).any())
+        scan = plan.Scan(plan.Unit(), variable, named or None, lasting=lasting)
+        numbers = _candidates(running, scan, conditions, among)
         left = len(numbers) if most is None else most
         while place < len(numbers) and left > 0:
             piece = numbers[place : place + size]

@@ -25,6 +25,8 @@ _SAMPLES = {
 _CLASSES = np.array([float(sort_key(_SAMPLES[form])[0]) for form in range(len(_SAMPLES))])
 """Where values of each form stand in the order of ORDER BY, whatever they are."""
 _NAN = float(sort_key(math.nan)[0])
+_NULLS = 1_000.0
+"""Outside of all classes."""
 
 
 def keys(columns: Sequence[Column], size: int) -> Sequence[object]:
@@ -79,14 +81,24 @@ def _numbered(column: Column) -> Numbers:
 # Order
 
 
-def in_order(columns: Sequence[Column], descending: Sequence[bool], seen: Seen, first: int | None) -> Indexes:
-    """The rows as ORDER BY has them, or the first of them; equal ones as they were."""
+def in_order(
+    columns: Sequence[Column], descending: Sequence[bool], seen: Seen, first: int | None,
+    last: Sequence[bool] | None = None,
+) -> Indexes:  # fmt: skip
+    """The rows as ORDER BY has them, or the first of them; equal ones as they were. `last` says of each column whether
+    nulls stand behind all values, or before them; absent: they are greater than any value."""
     rows = np.arange(len(columns[0]))
     by: list[NDArray[Any]] = []
-    for column, down in zip(columns, descending, strict=True):
+    for place, (column, down) in enumerate(zip(columns, descending, strict=True)):
         # What cannot be among the first by the columns before is not looked at.
-        classes, values = _ranked(column.take(rows) if len(rows) < len(column) else column, seen)
+        left = column.take(rows) if len(rows) < len(column) else column
+        classes, values = _ranked(left, seen)
         sign = -1 if down else 1
+        if last is not None:
+            there = left.present()
+            # Above every class, or below it, whichever way it goes.
+            classes = np.where(there, classes, sign * (_NULLS if last[place] else -_NULLS))
+            values = np.where(there, values, 0.0)
         if not by and first is not None and first < len(rows) // 4:
             rows = _foremost(classes, values, down, first)
             classes, values = classes[rows], values[rows]

@@ -1,13 +1,16 @@
 """Answers: columns and rows, and how they are written as JSON."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.decide.view import ItemState, RelationState
 from engine.execute.changes import Change
 from engine.reader import Reader
 from engine.records import Receipt
+from memql.catalog import Catalog
+from memql.compiled import Compiled
+from memql.describe import described, spelled
 from memql.explain import PlanNode
 from memql.values import plain
 from memql.world import Datum, Node, Path, Relation
@@ -15,10 +18,26 @@ from memql.world import Datum, Node, Path, Relation
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`type` as the language calls it: string, node, integer[] is list, …"""
+    """`type` as the language calls it: string, node, integer[] is list, …; `spelled` at length, with what may be null
+    and of which kinds nodes are."""
 
     name: str
     type: str
+    spelled: str = field(default="", compare=False)
+    nullable: bool = field(default=True, compare=False)
+
+
+def columns_of(compiled: Compiled, catalog: Catalog) -> tuple[Column, ...]:
+    """The columns of a query, found out once."""
+    known = compiled.known.get(id(compiled))
+    if known is None:
+        told = described(compiled, catalog).columns
+        known = compiled.known[id(compiled)] = tuple(
+            Column(variable.name, str(variable.type), spelled(each.type), each.type.nullable)
+            for variable, each in zip(compiled.columns, told, strict=True)
+        )
+    assert isinstance(known, tuple)
+    return known
 
 
 @dataclass(frozen=True, slots=True)

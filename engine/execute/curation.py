@@ -16,7 +16,7 @@ from engine.clock import Clock
 from engine.commands import Command, Curate, Principal
 from engine.decide import Decision
 from engine.events import Curated, Event
-from engine.execute.answer import Column, Rows
+from engine.execute.answer import Rows, columns_of
 from engine.execute.batch import Batch, Chains, Nodes, Relations, Values
 from engine.execute.batch import Column as Values_
 from engine.execute.changes import changes, counted, told
@@ -111,7 +111,7 @@ def preview(statement: Statement, reader: Reader) -> Rows | Refusal:
     compiled = statement.compiled
     stage = compiled.statement.stage
     if stage in ("AST", "BOUND"):
-        return _rows(statement, reader.position, (), explained(compiled, stage))
+        return _rows(statement, reader, reader.position, (), explained(compiled, stage))
     made = draft(statement, reader)
     if isinstance(made, Refusal):
         return made
@@ -123,12 +123,14 @@ def preview(statement: Statement, reader: Reader) -> Rows | Refusal:
         events = decided.events
     first = changes(reader, events)
     text = f"{explained(compiled)}\n\n{told(counted(events), first)}"
-    return replace(_rows(statement, made.position, made.notices, text), plan=plan_tree(compiled.plan), changes=first)
+    return replace(
+        _rows(statement, reader, made.position, made.notices, text), plan=plan_tree(compiled.plan), changes=first
+    )
 
 
-def _rows(statement: Statement, position: int, notices: tuple[str, ...], text: str = "") -> Rows:
+def _rows(statement: Statement, reader: Reader, position: int, notices: tuple[str, ...], text: str = "") -> Rows:
     compiled = statement.compiled
-    columns = tuple(Column(variable.name, str(variable.type)) for variable in compiled.columns)
+    columns = columns_of(compiled, reader.catalog)
     warnings = tuple(f"{each.code} at {each.place}: {each.message}" for each in compiled.warnings)
     return Rows(columns, [], position, (*warnings, *notices), text)
 
@@ -174,7 +176,9 @@ def answer(
 ) -> Rows | Refusal:
     """What RETURN gives, or the counts of what the record holds."""
     compiled = statement.compiled
-    found = replace(_rows(statement, reader.position, made.notices), receipt=receipt, at=reader.scope.valid_at or 0)
+    found = replace(
+        _rows(statement, reader, reader.position, made.notices), receipt=receipt, at=reader.scope.valid_at or 0
+    )
     events = _events(record, made) if receipt else ()
     if not events:
         found = replace(found, notices=(*found.notices, SO_ALREADY if receipt else NOTHING))

@@ -4,13 +4,13 @@ Several mistakes are found at once. Behind one that is found, binding goes on wi
 nothing complains of, so that one mistake is told once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from memql import ast, bound
 from memql.bind.clauses import bind_parts
-from memql.bind.expressions import SCORE_PARTS, bind_condition
+from memql.bind.expressions import SCORE_PARTS, bind_condition, bind_expression
 from memql.bind.foreign import refuse_foreign
 from memql.bind.live import check_live
 from memql.bind.times import bind_times
@@ -86,27 +86,66 @@ def _too_large(written: ast.Query) -> Refusal | None:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition over one item: what a filter of a search is."""
+    """A condition over one item or relation: what a filter of a search is."""
 
     variable: Variable
     expression: bound.Expression
     parameters: tuple[Asked, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """What is asked of one item: by what it is sorted, grouped or summed up."""
+
+    variable: Variable
+    expressions: tuple[bound.Expression, ...]
+
+
 def bind_item_condition(
     written: ast.Expression, name: str, kinds: Iterable[str], catalog: Catalog, text: str = ""
 ) -> Condition | Refusal:
     """A condition in which `name` stands for an item of one of these kinds."""
+    return _bind_condition(written, name, Type("node", nullable=False, kinds=frozenset(kinds) or None), catalog, text)
+
+
+def bind_relation_condition(
+    written: ast.Expression, name: str, kinds: Iterable[str], catalog: Catalog
+) -> Condition | Refusal:
+    """A condition in which `name` stands for a relation of one of these kinds."""
+    return _bind_condition(written, name, Type("relation", nullable=False, kinds=frozenset(kinds) or None), catalog, "")
+
+
+def _bind_condition(
+    written: ast.Expression, name: str, of: Type, catalog: Catalog, text: str
+) -> Condition | Refusal:  # fmt: skip
     binding = Binding(catalog, text)
-    variable = binding.variable(name, Type("node", nullable=False, kinds=frozenset(kinds) or None))
+    variable = binding.variable(name, of)
     expression = bind_condition(binding, Sight().plus(variable), written)
     if binding.problems:
         return Refusal(Reason.INVALID, tuple(binding.problems))
     return Condition(variable, expression, binding.asked())
 
 
+def bind_item_expressions(
+    written: Sequence[ast.Expression], name: str, kinds: Iterable[str], catalog: Catalog
+) -> Considered | Refusal:
+    """Expressions in which `name` stands for an item of one of these kinds."""
+    binding = Binding(catalog, "")
+    variable = binding.variable(name, Type("node", nullable=False, kinds=frozenset(kinds) or None))
+    found = tuple(bind_expression(binding, Sight().plus(variable), each) for each in written)
+    return Refusal(Reason.INVALID, tuple(binding.problems)) if binding.problems else Considered(variable, found)
+
+
 def _place(problem: Problem) -> tuple[int, int]:
     return (problem.span.line, problem.span.column) if problem.span else (0, 0)
 
 
-__all__ = ["SCORE_PARTS", "Condition", "bind", "bind_item_condition"]
+__all__ = [
+    "SCORE_PARTS",
+    "Condition",
+    "Considered",
+    "bind",
+    "bind_item_condition",
+    "bind_item_expressions",
+    "bind_relation_condition",
+]

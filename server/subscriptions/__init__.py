@@ -6,7 +6,7 @@ from typing import Annotated, Any, Protocol, TypeAlias
 import strawberry
 from strawberry import Info
 
-from server.filters import ItemFilter
+from server.conditions import ItemFilter
 from server.language import Params, Text
 from server.search import First, Search
 from server.selection import wanted

@@ -82,7 +82,7 @@ class Feeding:
 
     async def opening(self, stream: Streamed, after: str | None) -> AsyncGenerator[Any, None]:
         """From where on one listens, or what was missed since the cursor."""
-        tenant = await stream.tenant()
+        tenant = await stream.opened()
         at = self._begin(stream, tenant, after)
         if isinstance(at, Refusal):
             yield refused(at)
@@ -110,7 +110,7 @@ class Feeding:
 
     async def onward(self, stream: Streamed) -> AsyncGenerator[Any, None]:
         """What is told of each record behind the channel's turn, until the tenant closes."""
-        tenant = await stream.tenant()
+        tenant = await stream.opened()
         assert stream.channel is not None
         at = stream.channel.turn
         try:

@@ -18,8 +18,10 @@ from engine.reader import Reader
 from engine.records import Record
 from engine.tenant import Tenant
 from memql.errors import Refusal
-from server.answers import Answer, unknown
-from server.filters import ItemFilter, filter_of, kept, needs_of
+from server.answers import Answer
+from server.conditions import ItemFilter
+from server.filtering import filter_of, unknown
+from server.filters import kept, needs_of
 from server.selection import Want, inside
 from server.streams import Streamed
 from server.subscriptions.messages import ChangeKind

@@ -33,7 +33,7 @@ class Live:
 
     async def opening(self, stream: Streamed, after: str | None) -> AsyncGenerator[Any, None]:
         """All rows, or what is different since the cursor."""
-        tenant = await stream.tenant()
+        tenant = await stream.opened()
         begun = self._begin(tenant, after)
         if isinstance(begun, Refusal) or isinstance(tenant, Refusal):
             yield refused(begun) if isinstance(begun, Refusal) else None
@@ -53,7 +53,7 @@ class Live:
 
     async def onward(self, stream: Streamed) -> AsyncGenerator[Any, None]:
         """What is different, each time it is."""
-        tenant = await stream.tenant()
+        tenant = await stream.opened()
         if isinstance(tenant, Refusal):
             stream.says(END, None)
             yield refused(tenant)

@@ -15,8 +15,9 @@ from engine.reader import Reader
 from engine.records import Record
 from engine.tenant import Tenant
 from memql.errors import Refusal
-from server.answers import Answer, unknown
-from server.filters import FloatFilter
+from server.answers import Answer
+from server.conditions import FloatFilter
+from server.filtering import unknown
 from server.selection import Want, inside
 from server.streams import Streamed
 from server.subscriptions.items import Became, followed, told_of

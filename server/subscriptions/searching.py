@@ -28,7 +28,7 @@ class Searching:
     async def opening(self, stream: Streamed, after: str | None) -> AsyncGenerator[Any, None]:
         """One message where there is no model, else two; the last is what `search` answers."""
         wants, input_ = inside(wanted(self.info._raw_info), "results"), self.input
-        tenant = await stream.tenant()
+        tenant = await stream.opened()
         if isinstance(tenant, Refusal):
             yield refused(tenant)
             return

@@ -127,7 +127,10 @@ def test_one_process_at_a_time(data: Path, command: list[str]) -> None:
     ("words", "sentence"),
     [
         (["verify", "--tenant", "nots"], "there is no tenant `nots` (did you mean `notes`?)"),
-        (["serve", "--host", "0.0.0.0"], "`0.0.0.0` can be reached from other machines, and nobody has to log in yet"),
+        (
+            ["serve", "--host", "0.0.0.0"],
+            "`0.0.0.0` can be reached from other machines, and keys would travel in the clear",
+        ),
         (["serve", "--host", "example.org"], "`example.org` can be reached from other machines"),
         (["serve", "--port", "0", "--set", "tenant=No"], "`No` cannot be a tenant's name"),
         (["serve", "--port", "x"], "`port` must be a whole number"),

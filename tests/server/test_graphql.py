@@ -368,7 +368,7 @@ async def test_bodies_that_are_no_request(caller: Any, body: bytes) -> None:
     answer = await caller.http.post("/graphql", content=body, headers={"content-type": "application/json"})
     assert answer.status_code < 500, answer.text
     (error,) = answer.json()["errors"]
-    assert error["extensions"]["code"] in ("BAD_REQUEST", "GRAPHQL_INVALID", "GRAPHQL_SYNTAX")
+    assert error["extensions"]["code"] in ("BAD_REQUEST", "BATCHING_OFF", "GRAPHQL_INVALID", "GRAPHQL_SYNTAX")
     assert "Traceback" not in answer.text
 
 
@@ -419,26 +419,29 @@ async def test_documents_that_are_none(caller: Any, query: str, code: str) -> No
 
 
 async def test_http(caller: Any) -> None:
-    """GET asks and never changes; bodies are JSON; everything has an id; nobody else's names are answered to."""
+    """Operations come by POST; bodies are JSON; everything has an id; nobody else's names are answered to."""
     await told(caller)
-    got = await caller.http.get("/graphql", params={"query": "{ position }"}, headers={"x-request-id": "mine"})
+    got = await caller.http.post("/graphql", json={"query": "{ position }"}, headers={"x-request-id": "mine"})
     assert got.json()["data"] == {"position": 2}
     assert got.headers["x-request-id"] == "mine"
     change = 'mutation { declareLabel(input: {label: "x"}) { __typename } }'
-    assert (await caller.http.get("/graphql", params={"query": change})).status_code == 400
+    for query in ("{ position }", change):
+        refused = await caller.http.get("/graphql", params={"query": query})
+        assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+        assert refused.json()["errors"][0]["extensions"]["code"] == "GET_NOT_ALLOWED"
     form = await caller.http.post("/graphql", data={"query": change})
     assert form.status_code in (400, 415)
     assert (await caller.http.post("/graphql", content=b"{", headers={"content-type": "application/json"})).json()[
         "errors"
     ][0]["extensions"]["code"] == "BAD_REQUEST"
     assert (await caller.ask("{ position }")) == {"position": 2}
-    assert (await caller.http.get("/graphql")).status_code in (400, 404)
+    assert (await caller.http.get("/graphql")).status_code == 405
     assert (await caller.http.get("/nowhere")).json()["errors"][0]["extensions"]["code"] == "NOT_HERE"
     for host, status in (
         ("evil.example", 421), ("localhost.evil.example", 421), ("[::1", 421), ("localhost@evil", 421),
         ("10.0.0.1", 421), ("[::1]:8484", 200), ("127.0.0.1:8484", 200), ("LOCALHOST", 200),
     ):  # fmt: skip
-        answer = await caller.http.get("/graphql", params={"query": "{ position }"}, headers={"host": host})
+        answer = await caller.http.post("/graphql", json={"query": "{ position }"}, headers={"host": host})
         assert answer.status_code == status, host
     spec = await caller.http.post(
         "/graphql", json={"query": "{ position }"}, headers={"accept": "application/graphql-response+json"}

@@ -13,7 +13,7 @@ CHECK = """
 COMPLETE = """
     query ($text: String!, $offset: Int!) {
         memqlComplete(text: $text, offset: $offset) { text kind detail description start length }
-        memqlDescribe(text: $text, offset: $offset) { kind title text start length }
+        memqlWord(text: $text, offset: $offset) { kind title text start length }
     }
 """
 CATALOG = """
@@ -59,9 +59,9 @@ async def test_what_could_be_written_and_what_is(caller: Any) -> None:
         "title", "property", "string", "as printed",
     )  # fmt: skip
     assert text[found["start"] :][: found["length"]] == "ti"
-    described = (await caller.ask(COMPLETE, None, text=text, offset=10))["memqlDescribe"]
+    described = (await caller.ask(COMPLETE, None, text=text, offset=10))["memqlWord"]
     assert (described["kind"], described["title"]) == ("label", "kind Paper")
-    assert (await caller.ask(COMPLETE, None, text="RETURN 1", offset=8))["memqlDescribe"] is None
+    assert (await caller.ask(COMPLETE, None, text="RETURN 1", offset=8))["memqlWord"] is None
 
 
 async def test_the_names_of_a_tenant(caller: Any) -> None:

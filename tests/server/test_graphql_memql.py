@@ -147,3 +147,86 @@ async def test_a_plan_as_objects(caller: Any) -> None:
     assert all(0 <= step["ms"] <= step["totalMs"] for step in told)
     assert [step["rows"] for step in await steps(f"EXPLAIN {asked_}")] == [None] * len(told)
     assert await steps(asked_) == await steps(f"EXPLAIN BOUND {asked_}") == []
+
+
+TIMES = """
+    query ($query: String!, $asOf: AsOf, $validAt: DateTime, $first: Int) {
+        memql(query: $query, asOf: $asOf, validAt: $validAt, first: $first) {
+            __typename
+            ... on MemqlResult { rows truncated position columns { name type nullable spelled } nodes { id } }
+            ... on MemqlError { problems { code } }
+            ... on Error { problems { code place } }
+        }
+    }
+"""
+
+
+async def test_a_query_is_read_at_another_time(caller: Any) -> None:
+    """By arguments as every other read; a time that it names itself goes before them."""
+    await caller.do("remember", text="tea", validFrom="2026-01-01", validTo="2026-02-01")
+    (id_,) = (await caller.do("remember", text="rain"))["ids"]
+    await caller.do("reviseItem", id=id_, set={"text": "snow"})
+    query = "MATCH (m:Memory) RETURN m.text AS text ORDER BY text"
+    for asked, rows in (
+        ({}, [["snow"]]),
+        ({"asOf": {"position": 2}}, [["rain"]]),
+        ({"validAt": "2026-01-15"}, [["tea"]]),
+        ({"asOf": {"time": "2026-01-01"}}, []),
+        ({"asOf": {"position": 2}, "query": f"AS OF '2099-01-01' {query}"}, [["rain"]]),
+    ):
+        told = (await caller.ask(TIMES, None, **({"query": query} | asked)))["memql"]
+        assert told.get("rows") == rows, (asked, told)
+    told = (await caller.ask(TIMES, None, query="MATCH (m:Memory) RETURN m.strength", asOf={"position": 2}))["memql"]
+    assert told["__typename"] == "MemqlError", "figures are not versioned"
+
+
+async def test_so_many_rows_and_whether_there_are_more(caller: Any) -> None:
+    """Nothing is left out in silence."""
+    for n in range(3):
+        await caller.do("remember", text=f"m{n}")
+    query = "MATCH (m:Memory) RETURN m, m.text AS text, 1 AS one ORDER BY text"
+    told = (await caller.ask(TIMES, None, query=query, first=2))["memql"]
+    assert (len(told["rows"]), len(told["nodes"]), told["truncated"]) == (2, 2, True)
+    assert told["columns"] == [
+        {"name": "m", "type": "node", "nullable": False, "spelled": "Memory"},
+        {"name": "text", "type": "string", "nullable": True, "spelled": "string?"},
+        {"name": "one", "type": "integer", "nullable": False, "spelled": "integer"},
+    ]
+    assert (await caller.ask(TIMES, None, query=query, first=3))["memql"]["truncated"] is False
+    wrong = (await caller.ask(TIMES, None, query=query, first=-1))["memql"]
+    assert wrong["problems"] == [{"code": "INVALID_VALUE", "place": "first"}]
+
+
+async def test_a_query_is_described_and_explained_without_running_it(caller: Any) -> None:
+    """Parameters, columns, how many rows, what it reads and how; of one that writes nothing is written."""
+    await caller.do("remember", text="tea")
+    query = """
+        query ($query: String!) {
+            memqlDescribe(query: $query) {
+                ... on MemqlDescription {
+                    parameters { name type optional inferred } columns { name spelled } rows does
+                    kinds labels relations properties warnings
+                }
+                ... on MemqlError { problems { code line column } }
+            }
+            memqlExplain(query: $query) {
+                ... on MemqlPlan { text estimatedRows nodes { operator rows } }
+                ... on MemqlError { problems { code line column } }
+            }
+        }
+    """
+    text = "MATCH (m:Memory {id: $id})-[:MENTIONS]->(e) WHERE e.name = $name::string RETURN m.text AS text LIMIT 1"
+    told = await caller.ask(query, None, query=text)
+    described = told["memqlDescribe"]
+    assert {each["name"]: each["type"] for each in described["parameters"]} == {"id": "string", "name": "string"}
+    assert (described["rows"], described["does"]) == ("AT_MOST_ONE", "READ")
+    assert described["columns"] == [{"name": "text", "spelled": "string?"}]
+    assert described["relations"] == ["MENTIONS"]
+    assert "Project" in {node["operator"] for node in told["memqlExplain"]["nodes"]}
+    assert all(node["rows"] is None for node in told["memqlExplain"]["nodes"])
+    told = await caller.ask(query, None, query='REMEMBER (m:Memory {text: "x"}) RETURN m')
+    assert told["memqlDescribe"]["does"] == "WRITE"
+    told = await caller.ask(query, None, query="MATCH (m:Memroy) RETURN m")
+    assert told["memqlDescribe"] == told["memqlExplain"]
+    assert told["memqlDescribe"]["problems"][0]["line"] == 1
+    assert (await caller.ask("{ memories { totalCount } position }")) == {"memories": {"totalCount": 1}, "position": 1}

@@ -190,3 +190,25 @@ async def test_pages_of_each_kind(caller: Any) -> None:
     assert [len(first[name]["nodes"]) for name in ("insights", "goals", "tasks", "entities")] == [1, 2, 3, 1]
     second = await caller.ask(query, None, after=first["goals"]["pageInfo"]["endCursor"])
     assert second["goals"]["nodes"] == [{"title": "g2"}]
+
+
+async def test_each_kind_has_a_field_of_its_own(caller: Any) -> None:
+    """Null for an id of another kind; a stream is found by its name as well."""
+    (goal,) = (await caller.do("setGoal", title="g"))["ids"]
+    (task,) = (await caller.do("addTask", title="t", partOf=goal))["ids"]
+    (insight,) = (await caller.do("deriveInsight", text="i"))["ids"]
+    await caller.do("recordEvents", stream="talk", events=[{"content": "e"}])
+    query = """
+        query ($goal: ID!, $task: ID!, $insight: ID!, $at: AsOf) {
+            goal(id: $goal, asOf: $at) { title } task(id: $task, asOf: $at) { title goal { title } }
+            insight(id: $insight, asOf: $at) { text } stream(name: "talk", asOf: $at) { name }
+            none: goal(id: $task) { title } nobody: stream(name: "nobody") { name }
+        }
+    """
+    ids = {"goal": goal, "task": task, "insight": insight}
+    assert await caller.ask(query, None, **ids) == {
+        "goal": {"title": "g"}, "task": {"title": "t", "goal": {"title": "g"}}, "insight": {"text": "i"},
+        "stream": {"name": "talk"}, "none": None, "nobody": None,
+    }  # fmt: skip
+    told = await caller.ask(query, None, **ids, at={"position": 1})
+    assert (told["goal"], told["task"]) == ({"title": "g"}, None)

@@ -19,7 +19,7 @@ SEARCH = """
                 cursor score node { __typename id ... on Memory { text } } sources { id content }
                 explanation { parts { signal raw rank weight normalized share } }
             }
-            nodes { id }
+            nodes { id } totalCount
             pageInfo { hasNextPage hasPreviousPage endCursor }
         }
     }
@@ -221,3 +221,55 @@ async def test_limits_of_a_search(serving: Callable[..., Any]) -> None:
         (error,) = await caller.errors(SEARCH, None, input={"text": "tea"}, first=-1)
         assert error["extensions"]["code"] == "INVALID_VALUE"
         assert (await found(caller, "", first=3))["edges"] == []
+
+
+async def test_ways_weights_and_fusions(serving: Callable[..., Any]) -> None:
+    """A way of weight 0 finds nothing; near is a way of its own; other fusions fuse the lists, and nothing else."""
+    async with serving(model=Drinks()) as caller:
+        ids = await remembered(caller, "green tea", "leaves", "coffee", "rain")
+        await caller.do("relate", source=ids[2], kind="ABOUT", target=ids[3], weight=0.8)
+        asked: Any
+        for asked, expected in (
+            ({"weights": {"meaning": 0.0}}, {"green tea"}),
+            ({"weights": {"words": 0.0}, "fuse": {"how": "LINEAR"}}, {"green tea", "leaves", "coffee", "rain"}),
+            ({"weights": {"words": 0.0, "meaning": 0.0}, "near": [ids[3]], "within": 1}, {"rain", "coffee"}),
+            ({"weights": {"words": 0.0, "meaning": 0.0}}, set()),
+        ):
+            hits = (await found(caller, "tea", **asked))["edges"]
+            assert (await found(caller, "tea", first=1, **asked))["totalCount"] == len(hits)
+            assert {edge["node"]["text"] for edge in hits} == expected, asked
+        near: Any = {"near": [ids[3]], "weights": {"near": 9.0}}
+        for fuse in ({"how": "RRF", "k": 10}, {"how": "LINEAR", "normalize": "ZSCORE"}, {"how": "ZSUM"}):
+            edges = (await found(caller, "tea", fuse=fuse, **near))["edges"]
+            assert edges[0]["node"]["text"] == "rain", fuse
+            parts = edges[0]["explanation"]["parts"]
+            assert edges[0]["score"] == pytest.approx(sum(part["share"] for part in parts), abs=1e-6)
+            assert "graph" in {part["signal"] for part in parts}
+
+
+@pytest.mark.parametrize(
+    ("asked", "place"),
+    [
+        ({"weights": {"words": -1.0}}, "weights.words"),
+        ({"within": 0}, "within"),
+        ({"within": 100}, "within"),
+        ({"fuse": {"how": "RRF", "k": -1.0}}, "fuse.k"),
+    ],
+)
+async def test_what_is_wrong_with_ways(caller: Any, asked: Any, place: str) -> None:
+    """It is told at its place."""
+    await remembered(caller, "tea")
+    (error,) = await caller.errors(SEARCH, None, input={"text": "tea"} | asked)
+    assert error["extensions"]["problems"][0]["place"] == place
+
+
+async def test_nearness_does_not_lead_through_what_is_hidden(caller: Any) -> None:
+    """Neither from an item that its asker does not see, nor by relations of it."""
+    (one,) = (await caller.do("remember", text="tea", domain="ORGANIZATION"))["ids"]
+    (hidden,) = (await caller.do("remember", text="secret"))["ids"]
+    await caller.do("relate", source=one, kind="ABOUT", target=hidden)
+    ben = caller.acting_as(Principal("usr_ben"))
+    alone: Any = {"near": [hidden], "weights": {"words": 0.0, "meaning": 0.0}}
+    assert (await found(caller, "x", **alone))["edges"]
+    assert (await found(ben, "x", **alone))["edges"] == []
+    await ben.http.aclose()

@@ -66,7 +66,7 @@ def test_every_setting_has_a_reason_and_a_variable_that_works(tmp_path: Path, na
     """Nothing is a setting that can't say why; its default, written as text, is read back as the same value."""
     assert dict(fields())[name].description
     default = value_of(Settings(), name)
-    answer = loaded(tmp_path, {}, {variable(name): str(default)})
+    answer = loaded(tmp_path, {}, {variable(name): "" if default is None else str(default)})
     assert value_of(answer.settings, name) == default
     assert answer.origins[name] == f"environment {variable(name)}"
 

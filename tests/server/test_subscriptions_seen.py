@@ -37,10 +37,10 @@ from engine.tenant import Tenant
 from engine.tenants import Tenants
 from memql.errors import Problem, Reason, Refusal
 from server.app import Requests
+from server.bounds import RequestLimits
 from server.context import Desk
 from server.endpoint import Endpoint
 from server.identity import Identity, Scope
-from server.settings import RequestLimits
 from server.sockets import Protocol
 from server.streams import Streams
 from tests.engine.embedders import WordHashes
