@@ -9,7 +9,7 @@ import pytest
 from graphql import build_schema
 
 from server.schema import printed
-from server.settings import RequestLimits
+from server.bounds import RequestLimits
 from tests.server.operations import World, made, ran, serving_process, world
 
 CHANGES = """
