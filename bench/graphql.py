@@ -35,7 +35,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bench.measure import CLOCK, folder, median_cpu, say, text, verdict
+from bench.measure import CLOCK, folder, say, text, verdict
 from engine.commands import Command, Relate, Remember
 from engine.decide.view import ItemState, RelationState
 from engine.limits import Limits
@@ -46,11 +46,12 @@ from memql.errors import Refusal
 from memql.values import iso
 from server.answers import Answer
 from server.app import assemble
+from server.bounds import RequestLimits
 from server.context import Context
 from server.cursors import Cursor
 from server.identity import LOCAL
 from server.schema import make_schema
-from server.settings import RequestLimits, Settings
+from server.settings import Settings
 from server.telemetry import configure
 
 ROWS, HUBS, RELATIONS = 1_000, 50, 20
@@ -195,14 +196,16 @@ class Reading:
         return self.answer
 
 
-async def median_cpu_of(work: Callable[[], Awaitable[object]], times: int) -> float:
-    """Milliseconds of process CPU, the median of so many runs in the loop that is running, as a server's is."""
-    taken = []
+async def medians(times: int, *works: Callable[[], Awaitable[object]]) -> list[float]:
+    """Milliseconds of process CPU of each, the median of so many runs in the loop that is running, as a server's is.
+    They take turns: what else the machine does disturbs all of them."""
+    taken: list[list[float]] = [[] for _ in works]
     for _ in range(times):
-        began = time.process_time()
-        await work()
-        taken.append(time.process_time() - began)
-    return statistics.median(taken) * 1e3
+        for work, each in zip(works, taken, strict=True):
+            began = time.process_time()
+            await work()
+            each.append(time.process_time() - began)
+    return [statistics.median(each) * 1e3 for each in taken]
 
 
 async def in_process(path: Path, times: int) -> None:
@@ -217,6 +220,12 @@ async def in_process(path: Path, times: int) -> None:
     async def read(query: str) -> bytes:
         return await ask(query, Reading(tenant))
 
+    async def hand(name: str, rows: Loaded) -> bytes:
+        return by_hand(name, rows)
+
+    async def load(name: str) -> object:
+        return tenant.read_now(partial(loaded, name), LOCAL.by)
+
     say("in process, CPU of one answer")
     for name, query in QUERIES.items():
         rows = tenant.read_now(partial(loaded, name), LOCAL.by)
@@ -225,13 +234,11 @@ async def in_process(path: Path, times: int) -> None:
         told = await ask(query, reading)
         expected = by_hand(name, rows)
         assert orjson.loads(told) == orjson.loads(expected), (told[:500], expected[:500])
-        floor = median_cpu(partial(by_hand, name, rows), times)
-        ours = await median_cpu_of(partial(ask, query, Kept(reading.answer)), times)
+        ours, floor = await medians(times, partial(ask, query, Kept(reading.answer)), partial(hand, name, rows))
         verdict(name, ours, floor, MOST.get(name, 2.0), "ms")
-        storage = median_cpu(partial(tenant.read_now, partial(loaded, name), LOCAL.by), times // 3)
-        whole = await median_cpu_of(partial(read, query), times // 3)
+        storage, whole = await medians(times // 3, partial(load, name), partial(read, query))
         say(f"    loading the rows: {storage:.2f} ms; rows loaded, objects made and answered: {whole:.2f} ms")
-    tiny = await median_cpu_of(partial(ask, "{ __typename }", None), times * 10)
+    (tiny,) = await medians(times * 10, partial(ask, "{ __typename }", None))
     verdict("{ __typename } with every limit", tiny, 0.15, 1.0, "ms")
     tenant.close()
 

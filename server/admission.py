@@ -16,13 +16,13 @@ from strawberry.types.graphql import OperationType
 
 from engine.stopping import Stop
 from memql.errors import Problem, Reason, Refusal
+from server.bounds import RequestLimits
 from server.context import Context
 from server.documents import Documents, Prepared, wrong
 from server.identity import LOCAL, Identity, Scope
 from server.limits import too_large
 from server.rates import Rates
 from server.requirements import lacking
-from server.settings import RequestLimits
 from server.streams import Streamed
 
 CHARACTERS = 10

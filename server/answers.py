@@ -17,12 +17,12 @@ from engine.reader import Reader
 from memql.errors import Problem, Reason, Refusal, over_limit
 from memql.values import FOREVER, Value, micros, plain
 from server import pages, related
+from server.bounds import RequestLimits
 from server.connections import Connection, Edge
 from server.filtering import unknown
 from server.pages import Paging, Taken
 from server.related import NO_STEPS, Finder, Found
 from server.selection import Path, Want, inside
-from server.settings import RequestLimits
 from server.types import (
     ITEMS,
     Change,

@@ -19,9 +19,9 @@ from engine.tenants import Tenants
 from memql.errors import Reason, Refusal, unavailable
 from server.access.keystore import KeyStore
 from server.answers import Answer
+from server.bounds import RequestLimits
 from server.identity import Identity
 from server.rankings import Rankings
-from server.settings import RequestLimits
 
 T = TypeVar("T")
 

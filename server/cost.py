@@ -257,7 +257,7 @@ class _Reading:
         return self.slots.setdefault(slot, len(self.slots))
 
 
-def declare(schema: GraphQLSchema) -> None:
+def declare_costs(schema: GraphQLSchema) -> None:
     """Says of pages and of writes what follows from their form: they count their rows, so that what holds these does
     not. What says something of its own keeps it."""
     for of in schema.type_map.values():

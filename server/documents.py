@@ -34,11 +34,11 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from memql.errors import Problem, Reason, Refusal
+from server.bounds import RequestLimits
 from server.cost import Tariff, tariff
 from server.identity import Scope
 from server.limits import beyond, over
 from server.requirements import needs_of
-from server.settings import RequestLimits
 
 RULES = (*specified_rules, MaxIntrospectionDepthRule, MaybeNullValidationRule, OneOfInputValidationRule)
 DIGITS = 400

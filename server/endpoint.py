@@ -25,6 +25,7 @@ from strawberry.types.execution import PreExecutionError
 from engine.stopping import Stop, current
 from memql.errors import Problem, Reason, Refusal
 from server.admission import is_rated
+from server.bounds import RequestLimits
 from server.context import Context, Desk
 from server.documents import by_id
 from server.events import Events, wants_events
@@ -33,7 +34,6 @@ from server.rankings import Rankings
 from server.rates import SECONDS
 from server.responses import error_response
 from server.schema import Schema, make_schema, tell
-from server.settings import RequestLimits
 from server.sockets import Connection
 from server.streams import Asker, Operation, Streams
 
@@ -98,7 +98,7 @@ class Endpoint(GraphQL[Context, None]):
         tenant = self._asked_of(identity, request.headers.get(TENANT_HEADER))
         if isinstance(tenant, Refusal):
             return _unidentified(tenant, request.state.request_id)
-        if wants_events(request):
+        if await wants_events(request):
             return await self._events(request, Asker(identity, tenant, request.state.request_id))
         context = Context(self._desk, tenant, identity, self._limits, self._rankings)
         try:
@@ -119,6 +119,9 @@ class Endpoint(GraphQL[Context, None]):
     # Many messages
 
     async def _events(self, request: Request, asker: Asker) -> Response:
+        if request.method != "POST":
+            # A page of another site may open events by GET without asking first.
+            raise HTTPException(405, "events are asked for by POST")
         data = await self.parse_http_body(self.request_adapter_class(request))
         assert not isinstance(data, list), "a list was refused when it was read"
         asked = Operation(data.query, data.variables, data.operation_name, data.extensions)
@@ -135,6 +138,10 @@ class Endpoint(GraphQL[Context, None]):
         if not self._check_websocket_origin(socket):
             message = "a page of another site may not connect here"
             await socket.send_denial_response(error_response(403, "WRONG_ORIGIN", message, request_id))
+            return
+        if len(self.streams.connections) >= (most := self._limits.connections):
+            message = f"more WebSockets than `requests.connections` allows ({most:,}); try again later"
+            await socket.send_denial_response(error_response(503, "LIMIT_EXCEEDED", message, request_id))
             return
         protocol = await self.pick_websocket_subprotocol(socket)
         await socket.accept(protocol)

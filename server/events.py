@@ -15,12 +15,15 @@ from starlette.types import Receive, Scope, Send
 from server.streams import Told
 
 EVENT_STREAM = "text/event-stream"
+_ONE_ANSWER = frozenset({"application/json", "application/graphql-response+json", "application/*", "*/*"})
 
 
-def wants_events(request: Request) -> bool:
-    """Whether the answer is asked for as events."""
-    accepted = request.headers.get("accept", "").split(",")
-    return any(part.split(";", 1)[0].strip().lower() == EVENT_STREAM for part in accepted)
+async def wants_events(request: Request) -> bool:
+    """Whether the answer is asked for as events. Clients that take anything get them where there is no other way."""
+    accepted = {part.split(";", 1)[0].strip().lower() for part in request.headers.get("accept", "").split(",")}
+    if EVENT_STREAM not in accepted:
+        return False
+    return accepted.isdisjoint(_ONE_ANSWER) or b"subscription" in await request.body()
 
 
 class Events(Response):

@@ -18,7 +18,7 @@ from graphql import (
     SelectionSetNode,
 )
 
-from server.settings import RequestLimits
+from server.bounds import RequestLimits
 
 
 class _Extent(NamedTuple):

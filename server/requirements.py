@@ -84,7 +84,7 @@ class Requires:
     scope: Required
 
 
-def declare(root: type | None) -> None:
+def declare_scopes(root: type | None) -> None:
     """Writes on each field of a root type what it needs."""
     definition: StrawberryObjectDefinition = getattr(root, "__strawberry_definition__")  # noqa: B009  # Strawberry's own
     needed = REQUIRED[definition.name]

@@ -25,15 +25,16 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import ExecutionContext as Execution
 
 from memql.errors import Problem, Refusal
-from server import cost, requirements
 from server.admission import Bounds
+from server.bounds import RequestLimits
+from server.cost import declare_costs
 from server.documents import Documents, trusted_in
 from server.executor import compiling
 from server.mutations import Mutation
 from server.queries import Query
 from server.rates import Rates
+from server.requirements import declare_scopes
 from server.responses import OUR_MISTAKE
-from server.settings import RequestLimits
 from server.subscriptions import Subscription
 from server.types import ITEMS, SCALARS, CustomItem
 
@@ -55,7 +56,7 @@ def make_schema(limits: RequestLimits) -> Schema:
     """The schema whose operations are held to these limits. Trusted documents are read; who wants to be told what is
     wrong with them asks `wrong_documents` before."""
     for root in (Query, Mutation, Subscription):
-        requirements.declare(root)
+        declare_scopes(root)
     schema = Schema(
         Query,
         Mutation,
@@ -65,7 +66,7 @@ def make_schema(limits: RequestLimits) -> Schema:
         execution_context_class=compiling(limits.compiled, casts=False),
         extensions=[lambda: Bounds(documents, limits, rates)],
     )
-    cost.declare(schema._schema)
+    declare_costs(schema._schema)
     # Made anew for each operation, the extension stands on what is made once.
     documents, rates = Documents(schema._schema, limits), Rates(limits.cost_per_minute)
     schema.documents, schema.rates = documents, rates

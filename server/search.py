@@ -153,6 +153,7 @@ class SearchConnection:
     edges: list[SearchEdge] = said("The rows.")
     nodes: list[Item] = said("The items alone.")
     page_info: PageInfo = said("Where the page ends.")
+    total_count: int = said("How many hits there are on all pages.")
     position: Position = said("The position that was read; the pages behind this one are read at the same.")
     embedder: str = said("The model that took part; `none`: found by words alone.")
     notices: list[str] = said("What did not go as one might expect, such as that no model took part.")
@@ -177,11 +178,9 @@ def found(
     answer: Answer, context: Context, input_: SearchInput, first: int, after: Cursor | None, wants: Sequence[Want]
 ) -> SearchConnection:
     """A page of what fits best, by all that the answer's reader can search by."""
-    how = repr((input_.near, input_.within, input_.weights, input_.fuse))
+    how = repr((input_.near, input_.within, input_.weights, input_.fuse, answer.reader.embedder is None))
     kinds = tuple(input_.kinds or KINDS)
-    asked: tuple[Hashable, ...] = (input_.text, kinds, repr(input_.where), repr(input_.as_of), input_.valid_at, how)
-    if answer.reader.embedder is None:
-        asked = (*asked, "words")
+    asked = (input_.text, kinds, repr(input_.where), repr(input_.as_of), input_.valid_at, how)
     answer.needs(Paging(first).wrong(first, answer.reader.limits.read_rows, 0), None)
     ranking, start = _ranked(answer, context, input_, asked, after)
     return _page(answer, ranking, start, first, zlib.crc32(repr(asked).encode()), after is not None, wants)
@@ -266,6 +265,7 @@ def _page(
         edges=edges,
         nodes=items,
         page_info=page_info([edge.cursor for edge in edges], Taken(ranking.denses[places], start, after, more)),
+        total_count=0 if answer.refusal else sum(1 for _ in _shown(answer, ranking, 0)),
         position=Position(reader.position),
         embedder=ranking.embedder,
         notices=list(ranking.notices),

@@ -1,11 +1,13 @@
-"""The README, followed: its commands run in a fresh clone, and what they print is what it says they print.
+"""The README and the page on GraphQL, followed: their commands run in a fresh clone, and what they print is what the
+page says they print.
 
-How README.md is read:
+How a page is read:
 
 - A block is fenced or indented by four spaces, and ends at an empty line. One whose first line begins with `./run`,
-  `memql`, `curl`, `cat` or `echo` is of commands, each run by sh, in order, in the folder of the clone. A file is made
-  by its fence: what stands in ```json file=tea.jsonl is written to it. Any other block is what the commands before it
-  print, or the server does.
+  `memql`, `curl`, `cat`, `echo` or `.venv/bin/python` is of commands, each run by sh, in order, in the folder of the
+  clone. A file is made by its fence: what stands in ```json file=tea.jsonl is written to it. Operations in ```graphql
+  and their answers in ```json are another test's to ask. Any other block is what the commands before it print, or the
+  server does.
 - Every line of such a block must be printed, in that order, with anything between: numbers, ids, times and spaces may
   differ, and … stands for anything.
 - `./run` alone and `./run serve …` are left running, the first when it has shown what there is to try. They are stopped
@@ -34,7 +36,9 @@ import pytest
 from platformdirs import user_data_path
 
 ROOT = Path(__file__).parent.parent
-PROGRAMS = ("./run", "memql", "curl", "cat", "echo", "git")
+PAGES = ("README.md", "docs/GRAPHQL.md")
+PROGRAMS = ("./run", "memql", "curl", "cat", "echo", "git", ".venv/bin/python")
+ASKED_ELSEWHERE = ("graphql", "json")
 LEFT_OUT = ("./run test", "./run lint", "./run types", "./run lock", "git clone")
 ALONE = ("./run verify", "./run recover", "./run rebuild", "./run tenants delete")
 LOCKS = ("requirements.lock", "requirements-dev.lock")
@@ -44,7 +48,7 @@ QUIET_SECONDS = 5
 """How long the server is listened to for what a command did not print."""
 
 
-# What the README says
+# What a page says
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Block:
     line: int
     text: str
     file: str = ""
+    language: str = ""
 
     @property
     def commands(self) -> bool:
@@ -62,18 +67,19 @@ class Block:
 
 def blocks(readme: str) -> Iterator[Block]:
     """Every block, with the number of its first line."""
-    fence = file = ""
+    fence = file = language = ""
     held: list[str] = []
     for number, line in enumerate([*readme.splitlines(), ""], 1):
         mark = re.match(r"(```+)\s*(.*)", line)
         within = bool(fence) or line.startswith("    ")
         if held and (not within or mark or (not line.strip() and not file)):
-            yield Block(number - len(held), "\n".join(held).rstrip(), file)
+            yield Block(number - len(held), "\n".join(held).rstrip(), file, language)
             held = []
         if mark and (not fence or line.startswith(fence)):
             fence = "" if fence else mark[1]
             named = re.search(r"file=(\S+)", mark[2])
             file = named[1] if named else ""
+            language = mark[2].split(" ")[0] if fence else ""
         elif within and (line.strip() or file):
             held.append(line if fence else line[4:])
 
@@ -272,17 +278,18 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 
 
 @pytest.mark.timeout(900)
-def test_the_readme_can_be_followed(reader: Reader) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page_can_be_followed(page: str, reader: Reader) -> None:
     """From its first command to its last, in order."""
     followed = 0
-    for block in blocks((reader.clone / "README.md").read_text("utf-8")):
+    for block in blocks((reader.clone / page).read_text("utf-8")):
         if block.file:
             (reader.clone / block.file).write_text(block.text + "\n", "utf-8")
         elif block.commands:
             for statement in statements(block.text):
                 reader.run(statement)
                 followed += 1
-        else:
+        elif block.language not in ASKED_ELSEWHERE:
             reader.expect(block.text)
     assert followed > 1
 

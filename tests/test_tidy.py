@@ -194,6 +194,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "engine.decide": ("view", "checks", "declarations", "items", "streams", "relations", "staged", "curation"),
     "server": (
         "authentication",
+        "bounds",
         "settings",
         "telemetry",
         "embedding",

@@ -3,8 +3,10 @@
 MemQL's own operators answer, so that a value, a null and a tie are here what they are in a query.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,13 +19,14 @@ from engine.execute.parameters import given
 from engine.execute.running import Running
 from engine.execute.scan import MOST
 from engine.execute.seen import Seen
+from engine.properties import EXACT
 from engine.reader import Reader
 from memql import ast, bound, plan
 from memql.bind import Condition, Considered, bind_item_expressions
 from memql.bound import Expression
 from memql.errors import Refusal
 from memql.lower import filtered
-from memql.values import FOREVER
+from memql.values import FOREVER, micros
 from memql.walking import conjuncts
 
 ITEM = "item"
@@ -47,6 +50,8 @@ def fitting(reader: Reader, rows: Numbers, condition: Condition) -> Mask | Refus
     if isinstance(parameters, Refusal):
         return parameters
     running = Running(reader, Seen(reader, reader.scope.valid_at or 0), parameters)
+    if (decided := _decided(running, condition.expression, rows)) is not None:
+        return decided[0]
     variable = condition.variable
     asked = filtered(plan.Argument((variable,)), tuple(conjuncts(condition.expression)))
 
@@ -62,6 +67,50 @@ def fitting(reader: Reader, rows: Numbers, condition: Condition) -> Mask | Refus
         return np.isin(rows, np.concatenate([np.empty(0, np.int64), *found]))
 
     return ended(work)
+
+
+Decided: TypeAlias = tuple[Mask, Mask]
+"""Where a condition is true, and where it is false; elsewhere it is null."""
+
+
+def _decided(running: Running, expression: Expression, rows: Numbers) -> Decided | None:
+    """What the columns of relations tell of a condition; None where they do not tell all of it."""
+    match expression:
+        case bound.Joined(operator="NOT", operands=(operand,)):
+            inner = _decided(running, operand, rows)
+            return None if inner is None else (inner[1], inner[0])
+        case bound.Joined(operator="AND" | "OR" as operator, operands=operands):
+            parts = [part for each in operands if (part := _decided(running, each, rows)) is not None]
+            if len(parts) < len(operands):
+                return None
+            trues, falses = [part[0] for part in parts], [part[1] for part in parts]
+            every, some = np.logical_and.reduce, np.logical_or.reduce
+            return (every(trues), some(falses)) if operator == "AND" else (some(trues), every(falses))
+        case bound.Compared(
+            operator=sign, left=bound.Property(of=bound.Local(), name=name), right=bound.Constant() as to
+        ):
+            return _compared(running, name, sign, running.constant(to), rows)
+    return None
+
+
+def _compared(running: Running, name: str, sign: str, value: object, rows: Numbers) -> Decided | None:
+    column = running.reader.adjacency.column
+    if name == "weight" and type(value) in (int, float) and abs(value) <= EXACT:  # type: ignore[arg-type]
+        true: Mask = np.asarray(_SIGNS[sign](column("weight")[rows], value), np.bool_)
+        return true, ~true
+    if name == "kind" and isinstance(value, str) and sign in ("=", "<>"):
+        same: Mask = column("kind")[rows] == running.reader.scope.columns.codes.get(value, -1)
+        return (same, ~same) if sign == "=" else (~same, same)
+    if name in ("valid_from", "valid_to") and isinstance(value, datetime):
+        held = column(name)[rows]
+        there, so = held < FOREVER, _SIGNS[sign](held, micros(value))
+        return there & so, there & ~so
+    return None
+
+
+_SIGNS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "=": np.equal, "<>": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
+}  # fmt: skip
 
 
 def ordered(

@@ -38,6 +38,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         super().__init__(*args, **kwargs)
         watched = self.middleware_manager is not None and self.middleware_manager.middlewares
         self._compiles = not watched and self.abort_signal is None
+        self._looked_up = False
         self._sites: Sites | None = None
         # By the lists of nodes that graphql-core hands on, which it keeps as long as the execution.
         self._runs: dict[tuple[int, int], tuple[object, Run | None]] = {}
@@ -108,12 +109,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             return None
 
     def _compiled(self, of: GraphQLOutputType, details: FieldDetailsList, path: ResponsePath) -> Run | None:
-        place = _place(path)
-        sites, site = self._kept(), ("value", of, place)
-        found = sites.get(site, _UNSEEN)
-        if found is _UNSEEN:
-            found = sites[site] = self._try(compiled, of, details, place)
-        return self._fitting(found)
+        return self._fitting(self._at(compiled, of, details, path))
 
     def _split(
         self, of: GraphQLObjectType, path: ResponsePath, fields: GroupedFieldSet
@@ -121,20 +117,28 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         """What of an object's fields is compiled, and what is left to graphql-core."""
         known = self._parts.get(id(fields))
         if known is None:
-            place = _place(path)
-            sites, site = self._kept(), ("fields", of, place)
-            found = sites.get(site, _UNSEEN)
-            if found is _UNSEEN:
-                found = sites[site] = self._try(parts, of, fields, place)
+            found = self._at(parts, of, fields, path)
             run = self._fitting(found.compiled if isinstance(found, Parts) else None)
             rest = {name: fields[name] for name in found.rest} if isinstance(found, Parts) else {}
             known = self._parts[id(fields)] = (fields, run, rest)
         return known[1], known[2]
 
-    def _try(self, how: Any, of: object, given: object, place: tuple[tuple[str, str | None], ...]) -> Any:
-        operation = Operation(self.schema, self.operation, self.fragments, self.variable_values, self.casts)
+    def _at(self, how: Any, of: object, given: object, path: ResponsePath) -> Any:
+        """What `how` makes of what is given, made once for each place in the operation."""
+        sites, place = self._kept(), _place(path)
+        if sites is None:
+            return None
+        found = sites.get((how, of, place), _UNSEEN)
+        if found is _UNSEEN:
+            found = sites[how, of, place] = self._try(sites, how, of, given, tuple(name for name, _ in place))
+        return found
+
+    def _try(self, sites: Sites, how: Any, *given: object) -> Any:
+        operation = Operation(
+            self.schema, self.operation, self.fragments, self.variable_values, sites.budget, self.casts
+        )
         try:
-            return how(operation, of, given, tuple(name for name, _ in place))
+            return how(operation, *given)
         except (Uncompilable, RecursionError):
             return None
 
@@ -143,9 +147,9 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         fit = found and all(fits(given, self.variable_values) for given in found.given)
         return found.run if found and fit else None
 
-    def _kept(self) -> Sites:
-        if self._sites is None:
-            variables = self.variable_values.coerced
+    def _kept(self) -> Sites | None:
+        if not self._looked_up:
+            self._looked_up, variables = True, self.variable_values.coerced
             self._sites = self.kept.sites(self.schema, self.operation, self.fragment_definitions, variables)
         return self._sites
 

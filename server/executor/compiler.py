@@ -22,6 +22,7 @@ graphql-core would give, without an error, or raises.
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from graphql import (
@@ -50,14 +51,21 @@ Run: TypeAlias = Callable[[Any], Any]
 Given: TypeAlias = tuple[GraphQLField, FieldNode]
 """A field and a node of it with arguments that variables decide: each execution has to see whether they fit."""
 
-MOST_FIELDS = 4_000
-"""Fields of one function, counted for each type that they are read off: a few lines can ask for a million, which
-graphql-core would never come to."""
+MOST_FIELDS = 2_000
+"""Fields that are written of one operation, counted for each type that they are read off: some 50 µs each. A few lines
+can ask for a million, which graphql-core would never come to."""
 
 _DEEPEST = 10
 """How deep blocks stand in one another before a function of their own takes over; Python itself allows 20."""
 
 _GROWING = frozenset({"defer", "stream"})
+
+
+@dataclass
+class Budget:
+    """How much may still be written of an operation."""
+
+    fields: int = MOST_FIELDS
 
 
 class Operation(NamedTuple):
@@ -67,6 +75,7 @@ class Operation(NamedTuple):
     operation: OperationDefinitionNode
     fragments: dict[str, FragmentDetails]
     variables: VariableValues
+    budget: Budget
     casts: bool = True
     """Whether an object may say that it is of another type than its class (`strawberry.cast`)."""
 
@@ -121,7 +130,6 @@ class _Writer:
         self._readings: dict[object, Run] = {}
         self._lines: list[str] = []
         self._given: dict[tuple[int, int], Given] = {}
-        self._left = MOST_FIELDS
         self._number = itertools.count(1)
         self._raise = f"raise {self._bind(Surprise)}"
 
@@ -193,10 +201,10 @@ class _Writer:
             blocks.setdefault(lines, []).append(of_class)
         if cast and self._of.casts:
             yield f"if {self._bind(getattr)}({v}, '__as_strawberry_type__', None) is not None: {self._raise}"
-        yield f"t = type({v})"
         for n, (lines, alike) in enumerate(blocks.items()):
-            test = f"is {self._bind(alike[0])}" if len(alike) == 1 else f"in {self._bind(frozenset(alike))}"
-            yield f"{'elif' if n else 'if'} t {test}:"
+            few = " or ".join(f"type({v}) is {self._bind(of_class)}" for of_class in alike[:2])
+            test = few if len(alike) <= 2 else f"type({v}) in {self._bind(frozenset(alike))}"
+            yield f"{'elif' if n else 'if'} {test}:"
             yield from _indented(lines)
         yield self._otherwise(v, nullable)
 
@@ -206,8 +214,8 @@ class _Writer:
     ) -> Iterator[str]:  # fmt: skip
         shown = []
         for name, details in fields.items():
-            self._left -= 1
-            if self._left < 0:
+            self._of.budget.fields -= 1
+            if self._of.budget.fields < 0:
                 raise Uncompilable("too many fields")
             node = details[0].node
             if node.name.value == "__typename":
@@ -235,7 +243,7 @@ class _Writer:
     # What the lines stand on
 
     def _subfields(self, of: GraphQLObjectType, details: Sequence[FieldDetails]) -> GroupedFieldSet:
-        schema, operation, fragments, variables, _ = self._of
+        schema, operation, fragments, variables = self._of[:4]
         try:
             collected = collect_subfields(schema, fragments, variables, operation, of, list(details))
         except GraphQLError as error:

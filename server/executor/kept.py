@@ -5,7 +5,7 @@ A document is known again by its node in memory, which the cache of parsed docum
 
 import weakref
 from collections.abc import Hashable, Iterable, Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 from graphql import (
     FragmentDefinitionNode,
@@ -15,11 +15,19 @@ from graphql import (
     VariableNode,
 )
 
-MOST_VARIANTS = 16
-"""Variants of one operation, by what its conditions (`@skip`, `@include`) are: a client asks few, an attacker 2^n."""
+from server.executor.compiler import Budget
 
-Sites: TypeAlias = dict[Hashable, Any]
-"""What was compiled, by where in the operation it stands; None where it cannot be."""
+MOST_VARIANTS = 16
+"""Variants of one operation, by what its conditions (`@skip`, `@include`) are: a client asks few, an attacker 2^n. What
+is beyond is not compiled."""
+
+
+class Sites(dict[Hashable, Any]):
+    """What was compiled, by where in the operation it stands; None where it cannot be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.budget = Budget()
 
 
 class Kept:
@@ -38,8 +46,9 @@ class Kept:
         operation: OperationDefinitionNode,
         fragments: dict[str, FragmentDefinitionNode],
         variables: dict[str, Any],
-    ) -> Sites:
-        """Where in this operation, with conditions as these variables have them, something was compiled."""
+    ) -> Sites | None:
+        """Where in this operation, with conditions as these variables have them, something was compiled; None where
+        nothing is to be."""
         name = id(operation)
         kept = self._operations.pop(name, None)
         if kept is None or not kept.is_of(schema, operation, fragments):
@@ -77,13 +86,11 @@ class _Operation:
         same = self.operation() is operation and self._schema is schema and len(fragments) == len(self._fragments)
         return same and all(a is b for a, b in zip(self._fragments, fragments.values(), strict=True))
 
-    def variant(self, variables: dict[str, Any]) -> Sites:
+    def variant(self, variables: dict[str, Any]) -> Sites | None:
         values = tuple(variables.get(name) for name in self._conditions)
         sites = self._variants.get(values)
-        if sites is None:
-            while len(self._variants) >= MOST_VARIANTS:
-                self._variants.pop(next(iter(self._variants)), None)
-            sites = self._variants[values] = {}
+        if sites is None and len(self._variants) < MOST_VARIANTS:
+            sites = self._variants[values] = Sites()
         return sites
 
 

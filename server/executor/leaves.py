@@ -53,7 +53,7 @@ def leaf(of: GraphQLLeafType, v: str, nullable: bool, bind: Bind) -> Iterator[st
     slow = bind(_completed(of, nullable))
     otherwise = _OTHERWISE.get(of) or _ITSELF.get(of.coerce_output_value)
     if otherwise:
-        rare = f"{v} is not None and ({otherwise})" if nullable else otherwise
+        rare = f"({otherwise}) and {v} is not None" if nullable else otherwise
         yield f"if {rare.format(v=v)}: {v} = {slow}({v})"
     elif isinstance(of, GraphQLEnumType):
         known = bind(_names(of))

@@ -81,13 +81,12 @@ def _definition(of: GraphQLNamedType) -> Any:
 
 
 def _own(of: GraphQLObjectType) -> list[type]:
-    """The class of a type; of one that was made from a generic, also that of the generic."""
+    """The class of a type; of one that was made from a generic first that of the generic, which its objects are of."""
     definition = _definition(of)
     if not isinstance(definition, StrawberryObjectDefinition) or definition.is_type_of:
         raise Uncompilable(f"{of} says in its own way what an object is")
-    origins = [definition.origin]
-    if definition.concrete_of:
-        origins.append(definition.concrete_of.origin)
+    generic = [definition.concrete_of.origin] if definition.concrete_of else []
+    origins = [*generic, definition.origin]
     return [origin for origin in origins if _is_plain(origin)]
 
 

@@ -7,7 +7,7 @@ gone.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import strawberry
@@ -27,7 +27,8 @@ from server.streams import Streamed
 from server.subscriptions.messages import ChangeKind
 from server.types import Item, Moment, Position
 
-T = TypeVar("T")
+_TOGETHER = 100
+"""Items of one record that are read together, with all that is asked for beneath them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +113,10 @@ class Items:
             if not seen:
                 return ()
             then = tenant.read_now(
-                lambda before: self._before(stream.answer(before), [each for each in changes if each.root in seen]),
+                lambda before: self._before(stream, before, [each for each in changes if each.root in seen]),
                 stream.by, needs=needs_of(self.where), as_of=record.position - 1, valid_at=record.at,
             )  # fmt: skip
-            return then if isinstance(then, Refusal) else self._told(stream.answer(reader), record, changes, seen, then)
+            return then if isinstance(then, Refusal) else self._told(stream, reader, record, changes, seen, then)
 
         return tenant.read_now(now, stream.by, needs=needs_of(self.where), as_of=record.position, valid_at=record.at)
 
@@ -131,17 +132,20 @@ class Items:
         """The versions that they are known by, of those that may be seen."""
         return {state.root: state for state in reader.lasting([each.root for each in changes])}
 
-    def _before(self, answer: Answer, changes: Sequence[Became]) -> "_Then":
+    def _before(self, stream: Streamed, reader: Reader, changes: Sequence[Became]) -> "_Then":
         """As they were until then, where they were there."""
-        states = self._states(answer.reader, [each for each in changes if not each.begun])
+        answer = stream.answer(reader)
+        states = self._states(reader, [each for each in changes if not each.begun])
         there = {root: state for root, state in states.items() if not state.retired}
         matching = self._matching(answer, list(there.values()))
-        shown = answer.items(list(there.values()), inside(self.wants, "before"))
-        return _Then(dict(zip(there, shown, strict=True)), matching, answer.refusal)
+        shown = _shown(stream, answer, list(there.values()), inside(self.wants, "before"))
+        return _Then(dict(zip(there, shown, strict=False)), matching, answer.refusal)
 
     def _told(
-        self, answer: Answer, record: Record, changes: Sequence[Became], seen: dict[int, ItemState], then: "_Then"
-    ) -> Sequence[tuple[int, Any]] | Refusal:
+        self, stream: Streamed, reader: Reader, record: Record, changes: Sequence[Became], seen: dict[int, ItemState],
+        then: "_Then",
+    ) -> Sequence[tuple[int, Any]] | Refusal:  # fmt: skip
+        answer = stream.answer(reader)
         there = [state for state in seen.values() if not state.retired and not state.erased]
         matching = self._matching(answer, there)
         told = [
@@ -150,7 +154,7 @@ class Items:
             if each.root in seen
             and (each.kind is ChangeKind.ERASED or each.root in matching or each.root in then.matching)
         ]
-        shown = answer.items([seen[each.root] for each in told], inside(self.wants, self.field))
+        shown = _shown(stream, answer, [seen[each.root] for each in told], inside(self.wants, self.field))
         if refusal := answer.refusal or then.refusal:
             return refusal
         return [
@@ -172,6 +176,24 @@ class Items:
         among[[state.dense for state in states]] = True
         found = kept(answer, self.kinds, self.where, among)
         return frozenset(state.root for state in states if found[state.dense])
+
+
+def _shown(stream: Streamed, answer: Answer, states: Sequence[ItemState], wants: Sequence[Want]) -> list[Item]:
+    """The items, some at a time: `requests.rows` bounds each message, not how much one record changes. Where one is
+    beyond it, that is the answer's refusal."""
+    shown: list[Item] = []
+    for start in range(0, len(states), _TOGETHER):
+        some = states[start : start + _TOGETHER]
+        together = stream.answer(answer.reader)
+        found = together.items(some, wants)
+        if together.refusal:
+            found = []
+            for state in some:
+                alone = stream.answer(answer.reader)
+                found += alone.items([state], wants)
+                answer.needs(alone.refusal, None)
+        shown += found
+    return shown
 
 
 @dataclass(frozen=True, slots=True)

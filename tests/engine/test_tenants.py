@@ -71,6 +71,21 @@ def test_the_least_used_is_closed_for_the_next(tmp_path: Path) -> None:
     tenants.close()
 
 
+def test_one_that_is_open_is_taken_without_waiting(tmp_path: Path) -> None:
+    """And only such a one; it is kept open by that as by any other use."""
+    tenants = Tenants(tmp_path, clock=SystemClock(), limits=Limits(open_tenants=1))
+    assert tenants.acquire_open("a") is None
+    with tenants.use("a") as opened:
+        assert tenants.acquire_open("a") is opened
+    with tenants.use("b") as refused:
+        assert isinstance(refused, Refusal), "a is still used"
+    tenants.release("a")
+    with tenants.use("b") as another:
+        assert isinstance(another, Tenant)
+    assert tenants.acquire_open("a") is None
+    tenants.close()
+
+
 def test_deletion_removes_every_byte(tmp_path: Path) -> None:
     """After the last user is done; and what a crash left half deleted goes with the next start."""
     tenants = directory_of(tmp_path)

@@ -18,10 +18,11 @@ from engine.commands import Principal
 from engine.embed import Embedder
 from engine.tenants import Tenants
 from server.app import Requests, make_app
+from server.bounds import RequestLimits
 from server.context import Desk
 from server.endpoint import Endpoint
 from server.identity import Identity, Scope, always
-from server.settings import RequestLimits, Settings
+from server.settings import Settings
 
 
 class Caller:

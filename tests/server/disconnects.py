@@ -2,8 +2,8 @@
 
     python -m tests.server.disconnects [--times 10000] [--at-once 50]
 
-Prints what the server holds before and after (tasks, subscribers, channels, threads, file descriptors, memory), and
-fails where anything is left behind. A quarter of the times are a first round, in which what is made once is made.
+Prints what the server holds after each quarter of them (tasks, subscribers, channels, threads, files, objects
+of Python, memory), and fails where there is more in the end than after the first, in which what is made once is made.
 """
 
 import argparse
@@ -36,6 +36,17 @@ OPERATIONS = (
     "{ memories(first: 50) { nodes { text provenance { actor } } } }",
     "subscription { nope }",
 )
+REMEMBERED = 4_200
+"""Records, a few more than are kept in memory for who is right behind."""
+READERS = 64
+"""`requests.threads`."""
+WAYS = ("init", "subscribed", "told", "handshake", "events", "complete")
+MEMORY = 48 * 2**20
+"""Bytes that are more in the end: what was written meanwhile, and what allocators keep for each thread."""
+OBJECTS = 20_000
+"""Those of what was written meanwhile; a subscription that is left behind has some hundred."""
+REMEMBERED = 4_200
+"""Records, a few more than are kept in memory for who is right behind."""
 READERS = 64
 """`requests.threads`."""
 WAYS = ("init", "subscribed", "told", "handshake", "events", "complete")
@@ -69,6 +80,7 @@ def serve(folder: str) -> None:
                 "subscribers": streams.count,
                 "channels": streams.channels,
                 "connections": len(streams.connections),
+                "objects": len(gc.get_objects()),
                 "threads": sum(not each.name.startswith("read") for each in threading.enumerate()),
             }
 
@@ -130,7 +142,7 @@ class Observed:
 
 def left_behind(before: dict[str, int], after: dict[str, int]) -> list[str]:
     """What there is more of than there was. Threads that read keep a file each, as many as ever read at once."""
-    kept = {"memory": LEAST_MEMORY, "files": READERS}
+    kept = {"memory": MEMORY, "files": READERS, "objects": OBJECTS}
     return [name for name in before if after[name] > before[name] + kept.get(name, 0)]
 
 
@@ -194,12 +206,23 @@ def _frame(message: dict[str, Any]) -> bytes:
 
 
 async def write(url: str) -> None:
-    """Somebody writes all the while, so that there is something to tell."""
-    document = 'mutation ($t: String!) { remember(input: {text: $t, tags: ["kept"]}) { __typename } }'
+    """Somebody writes all the while, so that there is something to tell: the same few things, again and again."""
+    new = 'mutation { remember(input: {text: "tea", tags: ["kept"]}) { ... on Receipt { ids } } }'
+    change = "mutation ($id: ID!, $set: JSON!) { reviseItem(input: {id: $id, set: $set}) { __typename } }"
     async with httpx.AsyncClient(timeout=30) as http:
+        (id_,) = (await ask(http, url, new))["remember"]["ids"]
         for n in itertools.count():
-            await ask(http, url, document, t=f"tea {n}")
+            await ask(http, url, change, id=id_, set={"text": f"tea {n}"})
             await asyncio.sleep(0.02)
+
+
+async def fill(url: str, records: int) -> None:
+    """As many records as are remembered, so that those that follow take the place of others."""
+    one = 'addTask(input: {title: "task"}) { __typename }'
+    document = f"mutation {{ {' '.join(f'a{n}: {one}' for n in range(50))} }}"
+    async with httpx.AsyncClient(timeout=60) as http:
+        for _ in range(records // 50):
+            await ask(http, url, document)
 
 
 async def run(times: int, at_once: int, seed: int = 7) -> list[str]:
@@ -221,15 +244,18 @@ async def run(times: int, at_once: int, seed: int = 7) -> list[str]:
                 writing.cancel()
                 await asyncio.gather(writing, return_exceptions=True)
 
+            if times > REMEMBERED:
+                await fill(observed.url, REMEMBERED)
             await many(times // 4)
-            before = await observed.settled()
-            await many(times - times // 4)
-            after = await observed.settled(before)
+            first = last = await observed.settled()
+            say(f"after {times // 4:,}: {first}")
+            for quarter in (2, 3, 4):
+                await many(times // 4)
+                last = await observed.settled(first)
+                say(f"after {times // 4 * quarter:,}: {last}")
         finally:
             observed.stop()
-    say(f"after {times // 4:,}: {before}")
-    say(f"after {times:,}: {after}")
-    return left_behind(before, after)
+    return left_behind(first, last)
 
 
 if __name__ == "__main__":

@@ -96,8 +96,10 @@ def fuzz(url: str, cases: int, seed: int = SEED) -> subprocess.CompletedProcess[
         "--max-examples", str(each), "--continue-on-failure", "--phases", "fuzzing", "--no-color",
         "--suppress-health-check", "all", "--generation-database", "none", "--request-timeout", "60",
     ]  # fmt: skip
-    environ = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.server.fuzzing", "FUZZED_IDS": " ".join(ids)}
-    return subprocess.run(command, check=False, cwd=ROOT, env=environ, capture_output=True, text=True)
+    hooks = {"SCHEMATHESIS_HOOKS": "tests.server.fuzzing", "FUZZED_IDS": " ".join(ids), "PYTHONPATH": str(ROOT)}
+    # It keeps notes of its own where it stands.
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run(command, check=False, cwd=folder, env=os.environ | hooks, capture_output=True, text=True)
 
 
 RECORDED = """

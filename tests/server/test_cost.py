@@ -10,10 +10,10 @@ from graphql import GraphQLInterfaceType, GraphQLObjectType, build_schema, is_le
 from graphql.type import get_named_type
 
 from server import documents
+from server.bounds import RequestLimits
 from server.cost import MOST, cost_of, tariff
 from server.documents import Documents
 from server.schema import Schema, make_schema, printed
-from server.settings import RequestLimits
 from server.showing import NODE
 
 

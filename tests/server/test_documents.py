@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from memql.errors import Refusal
+from server.bounds import RequestLimits
 from server.cli import app
 from server.documents import identified, trusted_in
 from server.schema import make_schema, wrong_documents
-from server.settings import RequestLimits
 from tests.server.test_limits import ADMIN, READER, asking
 
 PAGE = "query Page($n: Int! = 5) { memories(first: $n) { nodes { text } } }"

@@ -30,12 +30,12 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Stock
 
+from server.bounds import RequestLimits
 from server.executor import CompilingExecutor, compiling
-from server.executor.compiler import Operation, compiled
+from server.executor.compiler import MOST_FIELDS, Budget, Operation, compiled
 from server.executor.kept import MOST_VARIANTS, Kept
 from server.executor.shapes import Uncompilable
 from server.schema import make_schema
-from server.settings import RequestLimits
 from tests.server.documents import documents
 from tests.server.executor_diff import Counting, cases
 
@@ -109,7 +109,7 @@ def uncompiled(schema: GraphQLSchema, document: DocumentNode, operation: Operati
     """Why an operation is not compiled whole, if it is not. Its conditions are taken to hold."""
     details = {name: FragmentDetails(each) for name, each in fragments(document).items()}
     given = {each.variable.name.value: True for each in operation.variable_definitions or ()}
-    of = Operation(schema, operation, details, VariableValues({}, given))
+    of = Operation(schema, operation, details, VariableValues({}, given), Budget())
     root = schema.get_root_type(operation.operation)
     assert root
     for name, nodes in collect_fields(schema, details, of.variables, root, operation).grouped_field_set.items():
@@ -246,7 +246,7 @@ def test_a_document_that_comes_again_is_not_compiled_again(
 
 
 def test_no_more_is_kept_than_may_be(executor: type[CompilingExecutor]) -> None:
-    """The operation used longest ago leaves, and of one operation the variant compiled first."""
+    """The operation used longest ago leaves; of one operation, what is beyond so many variants is not compiled."""
     held = [parse(f"{{ trees {{ name a{n}: name }} }}") for n in range(20)]
     for document in held:
         ask(document, executor, grown("oak"))
@@ -259,6 +259,16 @@ def test_no_more_is_kept_than_may_be(executor: type[CompilingExecutor]) -> None:
         ask(document, executor, grown("oak"), {name: bool(bits >> n & 1) for n, name in enumerate(names)})
     (operation,) = operations(document)
     assert len(executor.kept._operations[id(operation)]._variants) == MOST_VARIANTS
+
+
+def test_a_document_that_would_be_much_code_is_not_compiled(executor: type[CompilingExecutor]) -> None:
+    """It is answered all the same, and what was spent on it is bounded."""
+    fields = " ".join(f"f{n}: name" for n in range(MOST_FIELDS + 1))
+    document = parse(f"{{ trees {{ {fields} }} }}")
+    assert ask(document, executor, grown("oak")) == ask(document, Stock, grown("oak"))
+    (operation,) = operations(document)
+    (sites,) = executor.kept._operations[id(operation)]._variants.values()
+    assert not any(sites.values())
 
 
 def test_nothing_of_a_document_outlives_it(executor: type[CompilingExecutor]) -> None:

@@ -59,6 +59,8 @@ class World:
             document = "mutation ($i: RelateInput!) { relate(input: $i) { __typename } }"
             weight = chance.choice((0.0, 0.5, 1.0))
             told = {"source": source, "target": target, "kind": chance.choice(KINDS), "weight": weight}
+            if chance.random() < 0.3:
+                told |= {"validFrom": "2026-02-01", "validTo": chance.choice(("2026-02-02", "2098-01-01"))}
             await self.caller.ask(document, None, i=told)
         for id_ in chance.sample(self.ids, 4):
             await self.caller.do("retireItem", id=id_)
@@ -110,7 +112,14 @@ class World:
         return {"relations": asked}, f"({text})"
 
     def relation(self, name: str, other: str, depth: int) -> tuple[dict[str, Any], str]:
-        match self.chance.randrange(6 if depth < 3 else 3):
+        match self.chance.randrange(8 if depth < 3 else 3):
+            case 6:
+                sign = self.chance.choice(("lte", "gt"))
+                at = self.chance.choice(("2026-02-01T00:00:00Z", "2098-01-01T00:00:00Z"))
+                field, named = self.chance.choice((("validFrom", "valid_from"), ("validTo", "valid_to")))
+                return {field: {sign: at}}, f"{name}.{named} {SIGNS[sign]} datetime'{at}'"
+            case 7:
+                return {"validTo": {"isNull": True}}, f"{name}.valid_to IS NULL"
             case 0:
                 op, value = self.chance.choice(list(SIGNS)), self.chance.choice((0.0, 0.5, 1.0))
                 return {"weight": {op: value}}, f"{name}.weight {SIGNS[op]} {value}"

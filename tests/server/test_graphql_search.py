@@ -19,7 +19,7 @@ SEARCH = """
                 cursor score node { __typename id ... on Memory { text } } sources { id content }
                 explanation { parts { signal raw rank weight normalized share } }
             }
-            nodes { id }
+            nodes { id } totalCount
             pageInfo { hasNextPage hasPreviousPage endCursor }
         }
     }
@@ -236,6 +236,7 @@ async def test_ways_weights_and_fusions(serving: Callable[..., Any]) -> None:
             ({"weights": {"words": 0.0, "meaning": 0.0}}, set()),
         ):
             hits = (await found(caller, "tea", **asked))["edges"]
+            assert (await found(caller, "tea", first=1, **asked))["totalCount"] == len(hits)
             assert {edge["node"]["text"] for edge in hits} == expected, asked
         near: Any = {"near": [ids[3]], "weights": {"near": 9.0}}
         for fuse in ({"how": "RRF", "k": 10}, {"how": "LINEAR", "normalize": "ZSCORE"}, {"how": "ZSUM"}):

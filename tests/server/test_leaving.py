@@ -15,10 +15,10 @@ from engine.limits import Limits
 from engine.tenant import Tenant
 from engine.tenants import Tenants
 from server.answers import Answer
+from server.bounds import RequestLimits
 from server.context import Desk
 from server.endpoint import Endpoint
 from server.identity import Identity, Scope, always
-from server.settings import RequestLimits
 
 ENDLESS = "MATCH (a), (b), (c), (d), (e), (f), (g) RETURN count(*) AS n"
 

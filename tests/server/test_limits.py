@@ -14,12 +14,12 @@ from engine.clock import SystemClock
 from engine.commands import Principal
 from server import rates
 from server.app import Requests
+from server.bounds import RequestLimits
 from server.context import Desk
 from server.endpoint import Endpoint
 from server.identity import LOCAL, Identity, Scope, always
 from server.rates import Rates
 from server.schema import make_schema
-from server.settings import RequestLimits
 
 READER = Identity(Principal("usr_reader"), frozenset({Scope.READ}), key="reader")
 ADMIN = Identity(Principal("usr_admin"), frozenset(Scope), key="admin")

@@ -396,6 +396,13 @@ async def test_server_sent_events(http: httpx.AsyncClient, url: str) -> None:
         await remember(http, url, "by events")
         kind, body = await anext(told)
         assert (kind, body["data"]["memoryChanged"]["memory"]["text"]) == ("next", "by events")
+    both = {"accept": "application/graphql-response+json, text/event-stream"}
+    answer = await http.post(url, json={"query": "{ position }"}, headers=both)
+    assert answer.headers["content-type"].startswith("application/graphql-response+json")
+    async with http.stream("POST", url, json={"query": CHANGES}, headers=both) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+    answer = await http.get(url, params={"query": "{ position }"}, headers=accept)
+    assert answer.status_code == 405
     answer = await http.post(url, json={"query": "{ position }"}, headers=accept)
     assert answer.text.startswith('event: next\ndata: {"data":{"position":')
     assert answer.text.endswith("event: complete\ndata: \n\n")

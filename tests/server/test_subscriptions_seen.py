@@ -16,11 +16,13 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from starlette.routing import Route, WebSocketRoute
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from engine.clock import SystemClock
 from engine.commands import (
     Command,
     EraseItem,
+    EventInput,
     Principal,
     RecordEvents,
     Relate,
@@ -35,10 +37,10 @@ from engine.tenant import Tenant
 from engine.tenants import Tenants
 from memql.errors import Problem, Reason, Refusal
 from server.app import Requests
+from server.bounds import RequestLimits
 from server.context import Desk
 from server.endpoint import Endpoint
 from server.identity import Identity, Scope
-from server.settings import RequestLimits
 from server.sockets import Protocol
 from server.streams import Streams
 from tests.engine.embedders import WordHashes
@@ -49,6 +51,10 @@ ROOT = Principal("root", admin=True)
 ITEMS = """subscription ($after: String, $where: ItemFilter) { itemChanged(after: $after, where: $where) { __typename
     ... on Message { cursor } ... on ItemChanged { id kind matches item { kind owner properties } before { id } }
     ... on ResumeAfter { after why } ... on Error { problems { code } } } }"""
+
+
+LIVE = """subscription { memqlLive(query: "LIVE MATCH (g:Goal) RETURN g.id") {
+    ... on LiveSnapshot { rows { row } } ... on LiveDelta { added { row } } } }"""
 
 
 class Town:
@@ -202,6 +208,44 @@ async def test_one_evaluation_for_all_who_ask_the_same(town: Town, monkeypatch: 
     await until(lambda: not town.streams.count and not town.streams.channels)
 
 
+async def test_who_comes_first_may_leave(town: Town) -> None:
+    """What was begun for it goes on for the others."""
+    async with town.as_("ada") as stays:
+        async with town.as_("ada") as leaves:
+            for query in (ITEMS, LIVE):
+                for each in (leaves, stays):
+                    await each.subscribe(query, where={"text": {"contains": "on"}})
+                    await each.data()
+        await until(lambda: town.streams.count == 2)
+        for _ in range(3):
+            id_ = await town.wrote(SetGoal(title="on", domain="organization"))
+            told = [await stays.data(), await stays.data()]
+            assert id_ in str(told[0])
+            assert id_ in str(told[1])
+
+
+async def test_one_record_may_change_more_than_an_answer_shows(open_town: Callable[..., Any]) -> None:
+    """The bound is each message's; one message that is beyond it is refused."""
+    query = """subscription ($n: Int) { itemChanged(kinds: ["Event"]) { ... on Message { cursor }
+        ... on ItemChanged { item { history { relations(first: $n) { nodes { source { id } } } } } }
+        ... on Error { message } } }"""
+    async with open_town(rows=5) as town, town.as_("ada") as ada:
+        await ada.subscribe(query)
+        await ada.data()
+        events = tuple(EventInput(content=f"{n}") for n in range(20))
+        await town.wrote(RecordEvents(stream="long", events=events))
+        assert len({(await ada.data())["cursor"] for _ in events}) == 20
+
+
+async def test_no_more_connections_than_that(open_town: Callable[..., Any]) -> None:
+    """Whoever comes too late is told so before anything is kept for it."""
+    async with open_town(connections=1) as town, town.as_("ada"):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(town.url.replace("http", "ws", 1), subprotocols=[PROTOCOL])
+        assert refused.value.response.status_code == 503
+        assert b"requests.connections" in (refused.value.response.body or b"")
+
+
 async def test_who_is_slow_is_told_where_to_resume(open_town: Callable[..., Any]) -> None:
     """It holds up nobody; behind that cursor nothing is lost."""
     async with open_town(waiting_messages=4) as town, town.as_("ada") as slow, town.as_("ada") as quick:
@@ -327,7 +371,7 @@ async def test_many_changes_of_one_record(town: Town) -> None:
     async with town.as_("ada") as ada:
         await ada.subscribe(ITEMS)
         await ada.data()
-        await town.wrote(RecordEvents(stream="talk", events=({"content": "one"}, {"content": "two"})))  # type: ignore[arg-type]
+        await town.wrote(RecordEvents(stream="talk", events=(EventInput(content="one"), EventInput(content="two"))))
         told = [await ada.data() for _ in range(3)]
         assert [each["item"]["kind"] for each in told] == ["Stream", "Event", "Event"]
         assert len({each["cursor"] for each in told}) == 3
