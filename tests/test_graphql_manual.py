@@ -21,11 +21,10 @@ from typing import Any
 
 import pytest
 
-from server.settings import RequestLimits
-from tests.test_manual import demonstration, serving
+from server.bounds import RequestLimits
+from tests.test_manual import demonstration as shown
+from tests.test_manual import serving
 from tests.test_readme import missing
-
-assert demonstration, "the fixture is another module's"
 
 PAGE = Path(__file__).parent.parent / "docs" / "GRAPHQL.md"
 OPERATION = re.compile(
@@ -34,6 +33,8 @@ OPERATION = re.compile(
 GIVEN = re.compile(r"# \$(?P<name>\w+) = (?P<value>.+)\n")
 MADE = re.compile(r"(?<=<!-- made: )(?P<name>\w+) -->\n(?P<text>.*?)(?=<!-- end -->)", re.DOTALL)
 WIDTH = 110
+demonstration = shown
+"""The fixture is the manual's."""
 
 
 def test_every_operation_answers_so(demonstration: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:

@@ -269,6 +269,8 @@ async def test_no_answer_tells_of_what_is_hidden(both: tuple[Twin, Twin], role: 
             shown = SHOWN.get(mutation, RECEIPT)
             one, other = [twin.levelled(await twin.do(role, mutation, input_, shown)) for twin in both]
             told += different(f"{mutation}: {input_}", one, other)
+            for twin in both:
+                await twin.settled()
             allowed = REQUIRED["Mutation"][mutation] in ROLES[Role(role)]
             assert allowed or one["errors"][0]["extensions"]["code"] == "FORBIDDEN", (mutation, one)
     for field, documents in QUERIES.items():

@@ -6,6 +6,7 @@ and milliseconds, which count all that happens in a tenant, are taken out. A nam
 never was, for an id that nobody ever had.
 """
 
+import asyncio
 import re
 import zlib
 from collections.abc import Mapping, Sequence
@@ -14,9 +15,13 @@ from typing import Any
 
 import httpx
 
+from engine.tenant import Tenant
+from engine.tenants import Tenants
+
 WITH, WITHOUT = "with", "without"
 ROLES = ("reader", "member", "curator")
 PRIVATE = "private"
+SECONDS = 60
 
 _ID = re.compile(r"\b([a-z]{2,12})_[0-9A-HJKMNP-TV-Z]{26}\b")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -95,6 +100,7 @@ class Twin:
     """One of the two tenants, asked with the keys of its own."""
 
     http: httpx.AsyncClient
+    tenants: Tenants
     tenant: str
     keys: dict[str, str] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
@@ -145,7 +151,16 @@ class Twin:
             self.positions[name] = answer["position"]
             if answer["ids"]:
                 self.ids[name] = answer["ids"][0]
-        await self.ask("admin", '{ search(input: {text: "tea"}, first: 1) { position } }')
+        await self.settled()
+
+    async def settled(self) -> None:
+        """All stores show all that was written: else an answer is of where the slowest of them is."""
+
+        def wait() -> bool:
+            with self.tenants.use(self.tenant) as tenant:
+                return isinstance(tenant, Tenant) and tenant.settled(SECONDS)
+
+        assert await asyncio.to_thread(wait)
 
     def levelled(self, answer: Any) -> Any:
         """The answer without what differs by design."""
@@ -174,7 +189,7 @@ def _levelled(given: Any, names: Mapping[str, str], tenant: str) -> Any:
 
 async def twins(opened: Any, *, consolidated: bool = False) -> tuple[Twin, Twin]:
     """Both, with a key for each who asks: Alice in three roles, Bob, an administrator."""
-    made = (Twin(opened.http, WITH), Twin(opened.http, WITHOUT))
+    made = (Twin(opened.http, opened.tenants, WITH), Twin(opened.http, opened.tenants, WITHOUT))
     for twin in made:
         asked = [(role, "alice", role.upper(), ["team"]) for role in ROLES]
         asked += [("alice", "alice", "MEMBER", ["team"]), ("bob", "bob", "MEMBER", []), ("admin", "root", "ADMIN", [])]
