@@ -116,11 +116,12 @@ def entries(reader: Reader, wanted: Sequence[int]) -> list[Entry]:
         record = unseal(Sealed(position, at, header, frames, hash_))
         if not isinstance(record, Record) or chain(before or GENESIS, header) != hash_:
             raise JournalFailed(f"the record at position {position} is not as it was written")
-        found[position] = _entry(reader, record)
+        found[position] = entry(reader, record)
     return [found[position] for position in wanted]
 
 
-def _entry(reader: Reader, record: Record) -> Entry:
+def entry(reader: Reader, record: Record) -> Entry:
+    """The record, with what the reader sees of what it did."""
     by = reader.scope.by
     said = (event.statement for event in record.events if isinstance(event, Curated))
     statement = next(said, "") if by.admin or record.actor == by.id else ""

@@ -137,7 +137,7 @@ class LiveQueries:
             return Refusal(Reason.INVALID, (problem,))
         if isinstance(parameters := given(compiled.parameters, params), Refusal):
             return parameters
-        key = (text, _written(params), sight(by))
+        key = (text, _written(params), _sight(by))
         subscriber = Subscriber(after, self._limits.live_deltas)
         with self._changed:
             if self._closing:
@@ -387,12 +387,12 @@ def _placed(reader: Reader, compiled: Compiled, query: _Live) -> Footprint:
     parameters = given(compiled.parameters, query.params)
     assert not isinstance(parameters, Refusal), "the query has just been answered"
     constant = Evaluator(Nothing(instant(0)), parameters).constant
-    reads = placed(query.reads[1], constant, sight(query.by))
+    reads = placed(query.reads[1], constant, _sight(query.by))
     found = {id_: item.root for id_ in reads.named if (item := reader.index.item(id_)) is not None}
     return replace(reads, roots=found)
 
 
-def sight(by: Principal) -> frozenset[str] | None:
+def _sight(by: Principal) -> frozenset[str] | None:
     """Whose items are seen besides everyone's: who sees the same gets the same answers. None: all."""
     return None if by.admin else frozenset({by.id, *by.owners})
 

@@ -7,7 +7,7 @@ import strawberry
 from strawberry import Info
 from strawberry.scalars import JSON
 
-from engine.execute import Rows, json_rows, nodes_in, only_reads, run_for
+from engine.execute import Column, Rows, json_rows, nodes_in, only_reads, run_for
 from engine.reader import Reader
 from engine.records import Receipt
 from engine.tenant import Tenant
@@ -155,7 +155,7 @@ def result(answer: Answer, rows: Rows, wants: Sequence[Want], first: int | None 
     if answer.refusal:
         return answer.refusal
     return MemqlResult(
-        columns=columns_of(rows),
+        columns=columns_of(rows.columns),
         rows=json_rows(answer.reader, shown),
         truncated=len(shown) < len(rows.rows),
         nodes=nodes,
@@ -171,10 +171,9 @@ def result(answer: Answer, rows: Rows, wants: Sequence[Want], first: int | None 
     )
 
 
-def columns_of(rows: Rows) -> list[MemqlColumn]:
+def columns_of(columns: Sequence[Column]) -> list[MemqlColumn]:
     return [
-        MemqlColumn(name=each.name, type=each.type, nullable=each.nullable, spelled=each.spelled)
-        for each in rows.columns
+        MemqlColumn(name=each.name, type=each.type, nullable=each.nullable, spelled=each.spelled) for each in columns
     ]
 
 

@@ -12,7 +12,7 @@ import re
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping
 from contextlib import aclosing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import orjson
@@ -22,7 +22,6 @@ from strawberry.schema import BaseSchema
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
-from engine.live import sight
 from engine.stopping import Stop
 from engine.tenant import Tenant
 from memql.errors import Refusal
@@ -415,6 +414,7 @@ def _key(operation: Operation, asker: Asker, info: GraphQLResolveInfo[Any]) -> H
                 text = info.operation.loc.source.body if info.operation.loc else ""
                 if len(re.findall(rf"\${variable.value}\b", text)) == 2:
                     variables.pop(variable.value, None)
-    by = asker.identity.by
     asked = orjson.dumps(variables, option=orjson.OPT_SORT_KEYS)
-    return asker.tenant, by.id, sight(by), asker.identity.scopes, operation.document, operation.name, asked
+    # All that says what is seen; by which key somebody came, and until when, does not.
+    who = replace(asker.identity, key="", expires_at=None)
+    return asker.tenant, who, operation.document, operation.name, asked

@@ -284,7 +284,7 @@ def test_the_page_can_be_followed(page: str, reader: Reader) -> None:
     followed = 0
     for block in blocks((reader.clone / page).read_text("utf-8")):
         if block.file:
-            (reader.clone / block.file).write_text(block.text + "\n", "utf-8")
+            (reader.clone / block.file).write_text(reader.told(block.text) + "\n", "utf-8")
         elif block.commands:
             for statement in statements(block.text):
                 reader.run(statement)

@@ -12,6 +12,7 @@ from typing import TypeVar
 from graphql import (
     ArgumentNode,
     DocumentNode,
+    ExecutableDefinitionNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -88,7 +89,14 @@ class Documents:
                 if name not in reached:
                     reached[name] = self.fragments[name]
                     waiting.append(self.fragments[name])
-        return print_ast(DocumentNode(definitions=(operation.node, *(reached[name] for name in sorted(reached)))))
+        definitions = (operation.node, *(reached[name] for name in sorted(reached)))
+        return print_ast(DocumentNode(definitions=tuple(map(_undescribed, definitions))))
+
+
+def _undescribed(definition: ExecutableDefinitionNode) -> ExecutableDefinitionNode:
+    """Descriptions are for the client's code: a server need not read them, and older ones can't."""
+    variables = tuple(replace(each, description=None) for each in definition.variable_definitions or ())
+    return replace(definition, description=None, variable_definitions=variables)
 
 
 def prepare(operations: Operations, schema: GraphQLSchema) -> Documents:

@@ -303,7 +303,10 @@ def _method(each: Method, name: str, constant: str, twin: Mapping[str, str]) -> 
         yield f"    {argument}: {asked(one.kind)}{' | Unset = UNSET' * one.optional},"
     gives = twin["generator"].replace("T", each.gives.name, 1) if live else each.gives.name
     yield f") -> {gives}:"
-    yield from _docstring(each.doc, "    ")
+    said = [f"`{argument}`: {one.doc}" for one, argument in zip(each.variables, arguments, strict=True) if one.doc]
+    yield from _docstring(
+        "\n".join([*filter(None, (each.doc, "" if not said or not each.doc else " ")), *said]), "    "
+    )
     given = ", ".join(f'"{one.key}": {argument}' for one, argument in zip(each.variables, arguments, strict=True))
     asks = "return self._live" if live else f"return {twin['wait']}self._ask"
     if len(given) < 60:

@@ -160,6 +160,7 @@ class _Shaping:
                 each.variable.name.value,
                 self._given(type_from_ast(self._schema, each.type)),  # type: ignore[arg-type]
                 not is_non_null_type(type_from_ast(self._schema, each.type)) or each.default_value is not None,
+                each.description.value if each.description else "",
             )
             for each in node.variable_definitions or ()
         )

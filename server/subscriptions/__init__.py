@@ -123,7 +123,9 @@ class Subscription:
         description="Each change of a relation, in the order in which they were recorded.",
     )
     audit_recorded: Any = strawberry.subscription(
-        resolver=_records, graphql_type=AUDITED, description="Each record of the journal; for who administers."
+        resolver=_records,
+        graphql_type=AUDITED,
+        description="Each record that touched something you see.",
     )
     memql_live: Any = strawberry.subscription(
         resolver=_live,

@@ -16,7 +16,7 @@ from engine.keyed import Row
 from engine.subscription import Cursor, Delta, Resume, Snapshot
 from engine.tenant import Tenant
 from memql.errors import Refusal, invalid
-from server.language import MemqlColumn, outcome
+from server.language import columns_of, outcome
 from server.refusals import refused
 from server.streams import END, Streamed
 from server.subscriptions.messages import LiveDelta, LiveRow, LiveSnapshot, resume
@@ -104,7 +104,7 @@ async def _message(tenant: Tenant, stream: Streamed, told: Snapshot | Delta) -> 
     return LiveSnapshot(
         cursor=cursor,
         position=position,
-        columns=[MemqlColumn(name=column.name, type=column.type) for column in told.columns],
+        columns=columns_of(told.columns),
         rows=_rows(told.rows, ids),
         ordered=told.ordered,
         notices=list(told.notices),

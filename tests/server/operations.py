@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,11 +132,11 @@ def world(folder: Path) -> World:
 
 
 @contextmanager
-def serving_process(data: Path, port: int = 0, crash: bool = False) -> Iterator[int]:
+def serving_process(data: Path, port: int = 0, crash: bool = False, words: Sequence[str] = ()) -> Iterator[int]:
     """The port of `memql serve` on that directory; in the end it is asked to stop, or it crashes."""
     environ = {key: value for key, value in os.environ.items() if not key.startswith("MEMQL_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "server.cli", "serve", "--port", str(port), "--data", str(data)],
+        [sys.executable, "-m", "server.cli", "serve", "--port", str(port), "--data", str(data), *words],
         cwd=ROOT, env={**environ, "MEMQL_EMBEDDER": "none"}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         text=True,
     )  # fmt: skip

@@ -172,6 +172,26 @@ def test_what_is_added_to_operations() -> None:
     assert "... on Message {\n      cursor\n    }\n    ... on GoOn {\n      after\n    }" in ticking["text"]
 
 
+def test_what_is_said_of_an_operation_is_said_of_its_method(tmp_path: Path) -> None:
+    """As a description or as a comment, of its variables too; none of it is sent."""
+    asked = """
+# Not of it.
+
+# What fits.
+# The best first.
+query Recall($text: String!) { search(input: {text: $text}) { position } }
+"One memory." query One("Its id." $id: ID!) { memory(id: $id) { text } }
+"""
+    files = made(tmp_path, asked=asked)
+    assert '        """What fits.\n        The best first.\n        """\n' in files["client.py"]
+    assert '        """One memory.\n\n        `id`: Its id.\n        """\n' in files["client.py"]
+    assert "One memory" not in files["documents.json"]
+    assert "Not of it" not in files["client.py"]
+    files = made(tmp_path, "--lang", "ts", asked=asked)
+    assert "/** One memory. */" in files["client.ts"]
+    assert "  /** Its id. */\n  readonly id: string;" in files["inputs.ts"]
+
+
 def test_the_shipped_schema_is_the_default(tmp_path: Path) -> None:
     """It is made of the code: what was generated of the file is the same."""
     shipped = made(tmp_path, asked=ASKED, parts=FRAGMENTS)

@@ -14,6 +14,7 @@ from tests.server.failing import LAST, ticking, wire
 from tests.server.odd import clients
 from tests.server.operations import ROOT, World, block, made, ran, serving_process
 from tests.server.operations import world as world_in
+from tests.server.test_clients_live import CHANGES, through_a_restart, told_of_changes
 
 TYPESCRIPT = ROOT / "tests" / "typescript"
 
@@ -50,14 +51,18 @@ def compiled(tsc: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 HEAD = """
-declare const process: { argv: string[]; exit(code: number): void };
+declare const process: {
+  argv: string[];
+  exit(code: number): void;
+  stdin: { once(what: string, then: () => void): void };
+};
 
-function same(found: unknown, wanted: unknown): void {
+export function same(found: unknown, wanted: unknown): void {
   const [one, other] = [JSON.stringify(found), JSON.stringify(wanted)];
   if (one !== other) throw new Error(`${one}, not ${other}`);
 }
 
-async function fails(asked: Promise<unknown>): Promise<unknown> {
+export async function fails(asked: Promise<unknown>): Promise<unknown> {
   try {
     await asked;
   } catch (error) {
@@ -166,6 +171,41 @@ def test_what_is_wrong_is_found(world: World, tsc: list[str]) -> None:
     told = compiled(tsc, folder)
     found = [int(line) for line in re.findall(r"^wrong\.ts\((\d+),", told.stdout, re.MULTILINE)]
     assert found == [len(head) + number for number in range(1, len(WRONG) + 1)], told.stdout
+
+
+LIVE = """
+import { Client } from "./client.js";
+""" + HEAD + """
+const client = new Client(process.argv[2] ?? "", { retries: { first: 100, most: 500, times: 20 } });
+const note = async (text: string): Promise<void> => {
+  same((await client.note({ text })).remember.__typename, "RememberPayload");
+};
+for await (const { memoryChanged: told } of client.changes()) {
+  if (told.__typename === "Listening") await note("one");
+  if (told.__typename !== "MemoryChanged") continue;
+  console.log(told.memory.text);
+  if (told.memory.text === "one") {
+    // Here the server goes, and comes back.
+    await new Promise<void>((resolve) => process.stdin.once("data", resolve));
+    await note("two");
+    await note("three");
+  }
+  if (told.memory.text === "three") process.exit(0);
+}
+"""  # fmt: skip
+
+
+@told_of_changes
+@pytest.mark.parametrize("crash", [False, True])
+def test_a_subscription_goes_on_through_a_restart(crash: bool, tmp_path: Path, tsc: list[str]) -> None:
+    """Whether the server says goodbye or not: nothing is missed or told twice, and whoever listens need not know."""
+    here = world_in(tmp_path)
+    (here.folder / "changes.graphql").write_text(CHANGES, "utf-8")
+    folder = made(here.folder / "told", here.folder / "changes.graphql", "--lang", "ts")
+    (folder / "uses.ts").write_text(LIVE, "utf-8")
+    told = compiled(tsc, folder)
+    assert told.returncode == 0, told.stdout
+    assert through_a_restart(here, [tsc[0], "out/uses.js"], folder, crash) == (0, "two\nthree\n")
 
 
 def test_whatever_is_asked_is_strict(tmp_path: Path, tsc: list[str]) -> None:
