@@ -110,7 +110,7 @@ HISTORY: Sequence[Step] = (
 
 _ABSENT = {"said": "evt", "ada": "ent", "zanzibar": "ent", "goal": "goal", "task": "task", "step": "task",
            "paper": "paper", "about": "rel", "supports": "rel", "needs": "rel", "hints": "rel", "doubts": "rel",
-           "mentions": "rel"}  # fmt: skip
+           "mentions": "rel", "cellar": "str"}  # fmt: skip
 
 RECEIPT = (
     "__typename ... on Receipt { ids repeated position } ... on Error { message problems { code message place hint } }"
