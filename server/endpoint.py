@@ -8,6 +8,7 @@ a JSON body alone, which no page of another site can send without asking first.
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -27,6 +28,7 @@ from memql.errors import Problem, Reason, Refusal
 from server.admission import is_rated
 from server.bounds import RequestLimits
 from server.context import Context, Desk
+from server.credentials import Credentials, Ended
 from server.documents import by_id
 from server.events import Events, wants_events
 from server.identity import FORBIDDEN, UNAUTHENTICATED, Identify, Identity, TooOften
@@ -64,7 +66,7 @@ class Endpoint(GraphQL[Context, None]):
         self._tenant = tenant
         self._limits = limits
         self._rankings = Rankings(limits.rankings)
-        self.clock = desk.tenants.clock
+        self.credentials = Credentials(desk.keys, desk.tenants.clock, limits.recheck_seconds)
         self.streams = Streams(self.schema, self._said, desk, limits, self._rankings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,13 +127,13 @@ class Endpoint(GraphQL[Context, None]):
         data = await self.parse_http_body(self.request_adapter_class(request))
         assert not isinstance(data, list), "a list was refused when it was read"
         asked = Operation(data.query, data.variables, data.operation_name, data.extensions)
-        expires, left = asker.identity.expires_at, None
-        if expires is not None:
-            left = max((expires - self.clock.now()) / 1e6, 0)
-        extensions = {"code": "EXPIRED", "requestId": asker.request_id}
-        expired = self.encode_json({"errors": [{"message": "these credentials have ended", "extensions": extensions}]})
-        messages = self.streams.carried_out(asked, asker)
-        return Events(messages, self._limits.keepalive_seconds, left, expired)
+
+        def told(why: Ended) -> str:
+            extensions = {"code": why.code, "requestId": asker.request_id}
+            return self.encode_json({"errors": [{"message": why.message, "extensions": extensions}]})
+
+        good = partial(self.credentials.watched, asker.identity)
+        return Events(self.streams.carried_out(asked, asker), self._limits.keepalive_seconds, good, told)
 
     async def _connected(self, socket: WebSocket) -> None:
         request_id = socket.state.request_id

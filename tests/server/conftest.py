@@ -1,6 +1,8 @@
 """What server tests stand on: the real application on real tenants in a temporary folder, asked over HTTP in memory."""
 
+import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 import structlog
+import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
@@ -23,14 +26,30 @@ from server.context import Desk
 from server.endpoint import Endpoint
 from server.identity import Identity, Scope, always
 from server.settings import Settings
+from server.sockets import Protocol
 
 
 class Caller:
     """Asks one server."""
 
-    def __init__(self, http: httpx.AsyncClient, tenants: Tenants) -> None:
+    def __init__(self, http: httpx.AsyncClient, tenants: Tenants, app: Starlette | None = None) -> None:
         self.http = http
         self.tenants = tenants
+        self._app = app
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        """Its address while it listens on a socket too, as WebSockets and streams of events need it."""
+        assert self._app is not None
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            server = uvicorn.Server(uvicorn.Config(self._app, log_config=None, ws=Protocol, lifespan="off"))
+            going = asyncio.create_task(server.serve([listener]))
+            try:
+                yield f"http://127.0.0.1:{listener.getsockname()[1]}/graphql"
+            finally:
+                await self._app.state.streams.close(1)
+                server.should_exit = True
+                await going
 
     def acting_as(self, by: Principal) -> "Caller":
         """The same server as it answers somebody else."""
@@ -106,7 +125,7 @@ def serving(tmp_path: Path) -> Callable[..., Any]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(app.router.lifespan_context(app))
             http = httpx.AsyncClient(transport=transport, base_url="http://localhost")
-            yield Caller(await stack.enter_async_context(http), tenants)
+            yield Caller(await stack.enter_async_context(http), tenants, app)
 
     return opened
 

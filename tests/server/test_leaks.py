@@ -16,7 +16,7 @@ from tests.server.traces import traces
 JSON = {"content-type": "application/json"}
 OURS = {
     "BAD_REQUEST", "BATCHING_OFF", "COST_EXCEEDED", "DOCUMENT_UNKNOWN", "GET_NOT_ALLOWED", "GRAPHQL_INVALID",
-    "GRAPHQL_SYNTAX", "LIMIT_EXCEEDED", "NOT_HERE",
+    "GRAPHQL_SYNTAX", "LIMIT_EXCEEDED", "NOT_HERE", "WRONG_ORIGIN",
 }  # fmt: skip
 
 
