@@ -114,12 +114,7 @@ class Connection(BaseGraphQLTransportWSHandler[None, None]):
         self.connection_acknowledged = True
 
     def _ended(self, why: Ended) -> None:
-        """Credentials end, and with them what is done in their name; what still comes, from who heeds no close, is
-        nobody's."""
-        self._asker = None
-        for operation in self.operations.values():
-            if operation.task:
-                operation.task.cancel()
+        """Credentials end, and with them what is done in their name."""
         closing = asyncio.get_running_loop().create_task(self.close(4403, f"{why.code}: {why.message}"))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)

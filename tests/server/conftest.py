@@ -20,6 +20,7 @@ from engine.clock import SystemClock
 from engine.commands import Principal
 from engine.embed import Embedder
 from engine.tenants import Tenants
+from server.access.keystore import KeyStore
 from server.app import Requests, make_app
 from server.bounds import RequestLimits
 from server.context import Desk
@@ -27,6 +28,7 @@ from server.endpoint import Endpoint
 from server.identity import Identity, Scope, always
 from server.settings import Settings
 from server.sockets import Protocol
+from server.streams import Streams
 
 
 class Caller:
@@ -47,7 +49,7 @@ class Caller:
             try:
                 yield f"http://127.0.0.1:{listener.getsockname()[1]}/graphql"
             finally:
-                await self._app.state.streams.close(1)
+                await self.streams.close(1)
                 server.should_exit = True
                 await going
 
@@ -58,6 +60,19 @@ class Caller:
         app = Starlette(routes=[Route("/graphql", endpoint)], middleware=[Middleware(Requests, clock=SystemClock())])
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         return Caller(httpx.AsyncClient(transport=transport, base_url="http://localhost"), self.tenants)
+
+    @property
+    def streams(self) -> Streams:
+        assert self._app is not None
+        streams: Streams = self._app.state.streams
+        return streams
+
+    @property
+    def keys(self) -> KeyStore:
+        assert self._app is not None
+        desk: Desk = self._app.state.desk
+        assert desk.keys is not None
+        return desk.keys
 
     async def post(self, query: str, tenant: str | None = None, /, **variables: Any) -> httpx.Response:
         headers = {"x-memql-tenant": tenant} if tenant else {}

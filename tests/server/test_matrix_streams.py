@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -17,22 +18,21 @@ from server.identity import ROLES, Role
 from server.requirements import REQUIRED
 from tests.engine.embedders import WordHashes
 from tests.server.served import Socket, connected
-from tests.server.test_matrix import BOUNDS, OF, REFUSED, different, roots
+from tests.server.test_matrix import BOUNDS, ITEM, OF, OWN, different, roots
 from tests.server.twins import Step, Twin, twins
 
-TOLD = f"""
-    ... on Message {{ cursor }} ... on Changed {{ kind id matches actor command reason recordedAt position }}
-    ... on ResumeAfter {{ after why }} {REFUSED.replace("... on MemqlError { problems { code message hint rendered } }", "")}
-"""
+ERROR = "__typename ... on Error { message problems { code message place hint } }"
+PLACED = f"{ERROR} ... on Message {{ cursor }} ... on ResumeAfter {{ after why }}"
+CHANGED = f"{PLACED} ... on Changed {{ kind id matches actor command reason recordedAt position }}"
 BEFORE = "before { id version ... on Item { properties } }"
 END = "{ id kind }"
 RELATION = f"id version weight properties source {END} target {END} history {{ version weight }}"
 SHOWN: Mapping[str, str] = {
     "itemChanged": f"... on ItemChanged {{ item {{ {OF} }} {BEFORE} }}",
-    "memoryChanged": f"... on MemoryChanged {{ memory {{ {OF} }} {BEFORE} }}",
-    "insightChanged": f"... on InsightChanged {{ insight {{ {OF} }} {BEFORE} }}",
-    "goalChanged": f"... on GoalChanged {{ goal {{ {OF} }} {BEFORE} }}",
-    "taskChanged": f"... on TaskChanged {{ task {{ {OF} }} {BEFORE} }}",
+    "memoryChanged": f"... on MemoryChanged {{ memory {{ {ITEM} {OWN['Memory']} }} {BEFORE} }}",
+    "insightChanged": f"... on InsightChanged {{ insight {{ {ITEM} {OWN['Insight']} }} {BEFORE} }}",
+    "goalChanged": f"... on GoalChanged {{ goal {{ {ITEM} {OWN['Goal']} }} {BEFORE} }}",
+    "taskChanged": f"... on TaskChanged {{ task {{ {ITEM} {OWN['Task']} }} {BEFORE} }}",
     "relationChanged": f"... on RelationChanged {{ relation {{ {RELATION} }} before {{ version weight }} }}",
     "auditRecorded": "... on RecordAudited { position recordedAt actor command ids reason }",
     "memqlLive": """
@@ -107,26 +107,24 @@ MEANWHILE: Sequence[Step] = (
 """What goes on while they are subscribed."""
 
 
-def documents() -> dict[str, str]:
-    """Each subscription, by what it is called here."""
+def documents(cursors: Mapping[str, str]) -> dict[str, str]:
+    """Each subscription, by what it is called here; behind the cursor of that name where there is one."""
     asked = {}
     for field, filters in FILTERS.items():
         for filter_ in filters:
-            given = f"({filter_})" if filter_ else ""
-            told = TOLD if field != "searchStream" else TOLD.replace("... on Message { cursor }", "")
-            if "Changed" not in field:
-                told = re.sub(r"\.\.\. on Changed \{[^}]*\}", "", told)
-            if field == "searchStream":
-                told = told.replace("... on ResumeAfter { after why }", "")
-            asked[f"{field} {filter_}"] = f"subscription {{ {field}{given} {{ {told} {SHOWN[field]} }} }}"
+            name = f"{field} {filter_}"
+            after = f'after: "{cursors[name]}"' if name in cursors else ""
+            given = f"({filter_} {after})" if filter_ or after else ""
+            told = CHANGED if "Changed" in field else ERROR if field == "searchStream" else PLACED
+            asked[name] = f"subscription {{ {field}{given} {{ {told} {SHOWN[field]} }} }}"
     return asked
 
 
 class Ear:
     """All that one role is told by one twin, over WebSocket and as events."""
 
-    def __init__(self, twin: Twin, who: str, url: str) -> None:
-        self.twin, self.who, self.url = twin, who, url
+    def __init__(self, twin: Twin, who: str, url: str, cursors: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.twin, self.who, self.url, self._cursors = twin, who, url, cursors
         self.told: dict[str, list[Any]] = {}
         self.heard = 0
 
@@ -138,7 +136,7 @@ class Ear:
             headers = {"authorization": authorization, "accept": "text/event-stream"}
             http = await stack.enter_async_context(httpx.AsyncClient(timeout=None, headers=headers))
             tasks = [asyncio.create_task(self._hear(socket))]
-            for name, document in documents().items():
+            for name, document in documents(self._cursors).items():
                 payload = {"query": self.twin.filled(document)}
                 self.told[name] = []
                 await socket.send({"type": "subscribe", "id": name, "payload": payload})
@@ -169,6 +167,12 @@ class Ear:
         self.heard += 1
         self.told[name].append(message)
 
+    def begun(self) -> dict[str, str]:
+        """The cursors of the first messages, where there are any."""
+        firsts = {name: messages[0] for name, messages in self.told.items() if messages[0]["type"] == "next"}
+        data = {name: next(iter((first["payload"].get("data") or {"": {}}).values())) for name, first in firsts.items()}
+        return {name: said["cursor"] for name, said in data.items() if "cursor" in said}
+
     def levelled(self) -> dict[str, Any]:
         """The messages without what differs by design. The place of a change in its record is left, and rows of live
         queries are numbered as they come."""
@@ -192,14 +196,21 @@ def _numbered(messages: list[Any]) -> Any:
 
 
 def _place(message: dict[str, Any]) -> dict[str, Any]:
-    found = re.fullmatch(r"\d+(-\d+)", str(message.get("cursor")))
+    found = re.fullmatch(r"\d+(-\d{1,9})", str(message.get("cursor")))
     return {"place": found[1]} if found else {}
+
+
+def _changes(messages: Sequence[Any]) -> list[Any]:
+    """What became of what, and where; what was erased in between is told no more."""
+    told = [said for message in messages for said in message["payload"]["data"].values()]
+    return [tuple(each[name] for name in ("id", "kind", "place")) for each in told if "%cake" not in each["id"]]
 
 
 async def quiet(ears: Sequence[Ear], seconds: float = 0.25) -> None:
     """Until nobody is told anything for so long."""
     heard = -1
-    while heard != (heard := sum(ear.heard for ear in ears)):
+    while heard < sum(ear.heard for ear in ears):
+        heard = sum(ear.heard for ear in ears)
         await asyncio.sleep(seconds)
 
 
@@ -227,18 +238,31 @@ async def test_no_message_tells_of_what_is_hidden(serving: Callable[..., Any]) -
                 await twin.settled()
             await quiet(ears)
         await quiet(ears, 1)
+        again = [Ear(ear.twin, ear.who, url, ear.begun()) for ear in ears]
+        for ear in again:
+            await stack.enter_async_context(ear.listening())
+        await quiet(again, 1)
         told: list[str] = []
+        lively: set[tuple[str, str]] = set()
         for n, who in enumerate(WHO):
             one, other = (ear.levelled() for ear in ears[2 * n : 2 * n + 2])
             if who == "admin":
-                same = {name for name in one if one[name] == other[name]}
-                assert {name.split()[0] for name in one} - {name.split()[0] for name in one.keys() - same} <= {"events"}
+                differing = {name.removeprefix("events of ").split()[0] for name in one if one[name] != other[name]}
+                assert differing == FILTERS.keys()
                 continue
             for name in one:
                 told += different(f"{who}: {name}", {"told": one[name]}, {"told": other[name]})
                 field = name.removeprefix("events of ").split()[0]
                 allowed = REQUIRED["Subscription"][field] in ROLES[Role(who)]
                 assert allowed or "FORBIDDEN" in repr(one[name]), (who, name)
-                if allowed and "where" not in name and field != "searchStream":
-                    assert len(one[name]) > 1, (who, name, one[name])
+            resumed = [ear.levelled() for ear in again[2 * n : 2 * n + 2]]
+            for name in resumed[0]:
+                told += different(f"{who} resumes: {name}", *({"told": each[name]} for each in resumed))
+                if "Changed " in name and "events" not in name:
+                    assert _changes(one[name][1:]) == _changes(resumed[0][name]), (who, name)
+            for name in one:
+                field = name.removeprefix("events of ").split()[0]
+                lively |= {(who, field)} if len(one[name]) > 1 and "FORBIDDEN" not in repr(one[name]) else set()
         assert not told, "\n".join(told)
+        fields = REQUIRED["Subscription"].items()
+        assert lively == {(who, field) for who in WHO[:3] for field, scope in fields if scope in ROLES[Role(who)]}

@@ -115,6 +115,7 @@ _ABSENT = {"said": "evt", "ada": "ent", "zanzibar": "ent", "goal": "goal", "task
 RECEIPT = (
     "__typename ... on Receipt { ids repeated position } ... on Error { message problems { code message place hint } }"
 )
+MANY = "... on WriteManyPayload { position results { ... on Receipt { ids } } }"
 
 
 @dataclass(slots=True)
@@ -177,7 +178,8 @@ class Twin:
             if name.startswith(PRIVATE):
                 return
             input_ = {key: _without(value) if isinstance(value, list) else value for key, value in input_.items()}
-        answer = (await self.do(who, mutation, input_)).get("data", {}).get("answer", {})
+        shown = MANY if mutation == "writeMany" else RECEIPT
+        answer = (await self.do(who, mutation, input_, shown)).get("data", {}).get("answer", {})
         ids = answer.get("ids", [each["ids"][0] for each in answer.get("results", ())])
         assert "position" in answer, (name, answer)
         self.positions[name] = answer["position"]
