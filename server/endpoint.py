@@ -19,6 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
@@ -35,7 +36,7 @@ from server.identity import FORBIDDEN, UNAUTHENTICATED, Identify, Identity, TooO
 from server.rankings import Rankings
 from server.rates import SECONDS
 from server.responses import error_response
-from server.schema import Schema, make_schema, tell
+from server.schema import NO_SUCH_OPERATION, Schema, make_schema, tell
 from server.sockets import Connection
 from server.streams import Asker, Operation, Streams
 
@@ -88,7 +89,9 @@ class Endpoint(GraphQL[Context, None]):
             response = error_response(413, "LIMIT_EXCEEDED", message, request_id)
         except HTTPException as error:
             status, code = error.status_code, getattr(error, "code", "BAD_REQUEST")
-            response = error_response(status, code, _REASONS.get(error.reason, error.reason), request_id)
+            nameless = isinstance(error.__cause__, CannotGetOperationTypeError)
+            reason = NO_SUCH_OPERATION if nameless else _REASONS.get(error.reason, error.reason)
+            response = error_response(status, code, reason, request_id)
             if status == 405:
                 response.headers["allow"] = "POST"
         await response(scope, receive, send)
@@ -270,7 +273,7 @@ def _by_id(asked: dict[str, Any]) -> dict[str, Any]:
     named = by_id(asked)
     if isinstance(named, str):
         raise Unfit(400, "BAD_REQUEST", named)
-    return named
+    return {**named, "operationName": None} if named.get("operationName") == "" else named
 
 
 def _fresh(request: Request, response: Response) -> Response:

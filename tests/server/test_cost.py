@@ -187,8 +187,11 @@ def test_our_own_documents_are_cheap(schema: Schema) -> None:
 
 
 def test_pages_say_what_they_cost(schema: Schema) -> None:
-    """A field that takes `first` or `last` counts by it."""
-    for _, field in fields(schema):
+    """A field that takes `first` or `last` counts by it; but for `memql`, whose rows are counted as any list's, since a
+    statement may bound them itself."""
+    for name, field in fields(schema):
+        if name == "memql":
+            continue
         pages = [name for name in ("first", "last") if name in field.args]
         told = cost_of(field)
         if pages and not is_leaf_type(get_named_type(field.type)):
