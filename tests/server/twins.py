@@ -103,6 +103,11 @@ HISTORY: Sequence[Step] = (
     ("bob", "private-first", "remember", {"text": "a first secret", "domain": "AGENT"}),
     ("bob", "private-first", "supersedeItem",
      {"id": "%private-first", "by": "%private-recipe", "reason": "the better secret"}),
+    # Of the memories and relations that these touch he hides some.
+    ("bob", "stated", "curate",
+     {"statement": "MATCH (m:Memory) WHERE m.owner = 'bob' CORRECT m SET m.confidence = 0.7"}),
+    ("bob", "unsaid", "curate",
+     {"statement": "MATCH (m {id: '%office'})-[r:ABOUT|SUPPORTS]->(x) CORRECT r SET r.weight = 0.5"}),
     ("bob", "theme", "deriveInsight",
      {"text": "tea is a matter of trust", "domain": "ORGANIZATION", "reason": "it shows",
       "links": [{"kind": "DERIVED_FROM", "target": "%private-recipe"}, {"kind": "DERIVED_FROM", "target": "%office"}]}),
@@ -115,7 +120,11 @@ _ABSENT = {"said": "evt", "ada": "ent", "zanzibar": "ent", "goal": "goal", "task
 RECEIPT = (
     "__typename ... on Receipt { ids repeated position } ... on Error { message problems { code message place hint } }"
 )
-MANY = "... on WriteManyPayload { position results { ... on Receipt { ids } } }"
+OTHER: Mapping[str, str] = {
+    "writeMany": "... on WriteManyPayload { position results { ... on Receipt { ids } } }",
+    "curate": "... on MemqlResult { receipt { ids position } }",
+}
+"""What is asked of answers that have no receipt of their own."""
 
 
 @dataclass(slots=True)
@@ -178,12 +187,12 @@ class Twin:
             if name.startswith(PRIVATE):
                 return
             input_ = {key: _without(value) if isinstance(value, list) else value for key, value in input_.items()}
-        shown = MANY if mutation == "writeMany" else RECEIPT
-        answer = (await self.do(who, mutation, input_, shown)).get("data", {}).get("answer", {})
+        answer = (await self.do(who, mutation, input_, OTHER.get(mutation, RECEIPT))).get("data", {}).get("answer", {})
+        answer = answer.get("receipt") or answer
         ids = answer.get("ids", [each["ids"][0] for each in answer.get("results", ())])
         assert "position" in answer, (name, answer)
         self.positions[name] = answer["position"]
-        if ids:
+        if ids and mutation != "curate":
             self.ids[name] = ids[-1] if mutation == "writeMany" else ids[0]
 
     async def settled(self) -> None:
