@@ -62,7 +62,7 @@ ALL_OF_IT = (
     "said", "town", "tea", "office", "team", "ada", "oslo", "insight", "goal", "task", "paper", "old", "about",
     "mentions", "private-said", "private-recipe", "private-ada", "private-zanzibar", "private-goal", "private-task",
     "private-paper", "private-gone", "private-about", "private-supports", "plan", "step", "needs", "supports", "doubts",
-    "theme", "private-step", "private-needs", "private-hints", "private-first",
+    "theme", "private-step", "private-needs", "private-hints", "private-first", "burnt", "private-burnt",
 )  # fmt: skip
 
 

@@ -103,6 +103,10 @@ HISTORY: Sequence[Step] = (
     ("bob", "private-first", "remember", {"text": "a first secret", "domain": "AGENT"}),
     ("bob", "private-first", "supersedeItem",
      {"id": "%private-first", "by": "%private-recipe", "reason": "the better secret"}),
+    ("bob", "private-burnt", "remember", {"text": "a recipe that is ashes"}),
+    ("bob", "burnt", "remember", {"text": "an office that is ashes", "domain": "ORGANIZATION"}),
+    ("bob", "private-burnt", "eraseItem", {"id": "%private-burnt"}),
+    ("bob", "burnt", "eraseItem", {"id": "%burnt"}),
     # Of the memories and relations that these touch he hides some.
     ("bob", "stated", "curate",
      {"statement": "MATCH (m:Memory) WHERE m.owner = 'bob' CORRECT m SET m.confidence = 0.7"}),
