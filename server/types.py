@@ -64,31 +64,32 @@ SCALARS: dict[object, ScalarDefinition] = {
 }
 
 
-def _value(value: object, description: str) -> Any:
+def member(value: object, description: str) -> Any:
+    """A member of an enum, and what it means."""
     return strawberry.enum_value(value, description=description)
 
 
 @strawberry.enum(description="Whose business something is.")
 class Domain(Enum):
-    AGENT = _value("agent", "An agent's own.")
-    USER = _value("user", "A person's own.")
-    ORGANIZATION = _value("organization", "Everybody's.")
+    AGENT = member("agent", "An agent's own.")
+    USER = member("user", "A person's own.")
+    ORGANIZATION = member("organization", "Everybody's.")
 
 
 @strawberry.enum(description="Which way relations are followed.")
 class Direction(Enum):
-    OUT = _value("out", "From the item.")
-    IN = _value("in", "To the item.")
-    ANY = _value("any", "Both ways.")
+    OUT = member("out", "From the item.")
+    IN = member("in", "To the item.")
+    ANY = member("any", "Both ways.")
 
 
 @strawberry.enum(description="How far a goal or a task is.")
 class Status(Enum):
-    OPEN = _value("open", "Nobody works on it yet.")
-    ACTIVE = _value("active", "Somebody works on it.")
-    BLOCKED = _value("blocked", "Something else must happen first.")
-    DONE = _value("done", "Reached.")
-    ABANDONED = _value("abandoned", "Given up.")
+    OPEN = member("open", "Nobody works on it yet.")
+    ACTIVE = member("active", "Somebody works on it.")
+    BLOCKED = member("blocked", "Something else must happen first.")
+    DONE = member("done", "Reached.")
+    ABANDONED = member("abandoned", "Given up.")
 
 
 def said(description: str) -> Any:
