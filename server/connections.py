@@ -83,12 +83,14 @@ class GroupKey:
 
 @strawberry.type(description="Items that have the same keys.")
 class ItemGroup(Figures):
-    keys: list[GroupKey] = said("The keys, in the order of `by`.")
+    keys: list[GroupKey] = strawberry.field(
+        description="The keys, in the order of `by`.", directives=[Cost(weight=0, assumed=2)]
+    )
 
 
 @strawberry.type(description="Items in groups, the largest group first.")
 class ItemGroups:
-    nodes: list[ItemGroup] = said("The groups.")
+    nodes: list[ItemGroup] = strawberry.field(description="The groups.", directives=[Cost(weight=0)])
     total_count: int = said("How many groups there are, those that are not shown counted too.")
 
 
