@@ -80,6 +80,9 @@ class RequestLimits(BaseModel):
     keepalive_seconds: float = Field(15, gt=0)
     """Silence after which a subscriber is pinged, so that nothing on the way takes the connection for dead; one that
     does not answer as long again is."""
+    recheck_seconds: float = Field(2, gt=0)
+    """How often is asked whether the keys of those who are connected are still good: so much later at the latest a
+    WebSocket or stream of events of a key that was revoked ends. One look is one query for all of them."""
     waiting_messages: int = Field(64, ge=1)
     """Messages that wait for one subscriber; who is further behind is told where to resume."""
     subscriptions: int = Field(10_000, ge=1)

@@ -8,6 +8,7 @@ a JSON body alone, which no page of another site can send without asking first.
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
@@ -27,13 +29,14 @@ from memql.errors import Problem, Reason, Refusal
 from server.admission import is_rated
 from server.bounds import RequestLimits
 from server.context import Context, Desk
+from server.credentials import Credentials, Ended
 from server.documents import by_id
 from server.events import Events, wants_events
 from server.identity import FORBIDDEN, UNAUTHENTICATED, Identify, Identity, TooOften
 from server.rankings import Rankings
 from server.rates import SECONDS
 from server.responses import error_response
-from server.schema import Schema, make_schema, tell
+from server.schema import NO_SUCH_OPERATION, Schema, make_schema, tell
 from server.sockets import Connection
 from server.streams import Asker, Operation, Streams
 
@@ -64,7 +67,7 @@ class Endpoint(GraphQL[Context, None]):
         self._tenant = tenant
         self._limits = limits
         self._rankings = Rankings(limits.rankings)
-        self.clock = desk.tenants.clock
+        self.credentials = Credentials(desk.keys, desk.tenants.clock, limits.recheck_seconds)
         self.streams = Streams(self.schema, self._said, desk, limits, self._rankings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +89,9 @@ class Endpoint(GraphQL[Context, None]):
             response = error_response(413, "LIMIT_EXCEEDED", message, request_id)
         except HTTPException as error:
             status, code = error.status_code, getattr(error, "code", "BAD_REQUEST")
-            response = error_response(status, code, _REASONS.get(error.reason, error.reason), request_id)
+            nameless = isinstance(error.__cause__, CannotGetOperationTypeError)
+            reason = NO_SUCH_OPERATION if nameless else _REASONS.get(error.reason, error.reason)
+            response = error_response(status, code, reason, request_id)
             if status == 405:
                 response.headers["allow"] = "POST"
         await response(scope, receive, send)
@@ -125,13 +130,13 @@ class Endpoint(GraphQL[Context, None]):
         data = await self.parse_http_body(self.request_adapter_class(request))
         assert not isinstance(data, list), "a list was refused when it was read"
         asked = Operation(data.query, data.variables, data.operation_name, data.extensions)
-        expires, left = asker.identity.expires_at, None
-        if expires is not None:
-            left = max((expires - self.clock.now()) / 1e6, 0)
-        extensions = {"code": "EXPIRED", "requestId": asker.request_id}
-        expired = self.encode_json({"errors": [{"message": "these credentials have ended", "extensions": extensions}]})
-        messages = self.streams.carried_out(asked, asker)
-        return Events(messages, self._limits.keepalive_seconds, left, expired)
+
+        def told(why: Ended) -> str:
+            extensions = {"code": why.code, "requestId": asker.request_id}
+            return self.encode_json({"errors": [{"message": why.message, "extensions": extensions}]})
+
+        good = partial(self.credentials.watched, asker.identity)
+        return Events(self.streams.carried_out(asked, asker), self._limits.keepalive_seconds, good, told)
 
     async def _connected(self, socket: WebSocket) -> None:
         request_id = socket.state.request_id
@@ -268,7 +273,7 @@ def _by_id(asked: dict[str, Any]) -> dict[str, Any]:
     named = by_id(asked)
     if isinstance(named, str):
         raise Unfit(400, "BAD_REQUEST", named)
-    return named
+    return {**named, "operationName": None} if named.get("operationName") == "" else named
 
 
 def _fresh(request: Request, response: Response) -> Response:

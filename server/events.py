@@ -5,16 +5,20 @@ cannot hold several connections; HTTP/2 and WebSockets can.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager, aclosing, suppress
+from typing import Any, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from server.credentials import Ended
 from server.streams import Told
 
 EVENT_STREAM = "text/event-stream"
+Good: TypeAlias = Callable[[Callable[[Ended], None]], AbstractContextManager[None]]
+"""While it goes on, what is given is called when the credentials end."""
 _ONE_ANSWER = frozenset({"application/json", "application/graphql-response+json", "application/*", "*/*"})
 
 
@@ -28,17 +32,17 @@ async def wants_events(request: Request) -> bool:
 
 class Events(Response):
     """The messages of one operation, until they end or the client leaves. In silence it is pinged every so many
-    `seconds`; `left` are those until the credentials end, and `expired` is said then."""
+    `seconds`. `good` tells when the credentials end, and `told` says so in the last message."""
 
     media_type = EVENT_STREAM
 
     def __init__(
-        self, messages: AsyncGenerator[Told, None], seconds: float, left: float | None = None, expired: str = ""
+        self, messages: AsyncGenerator[Told, None], seconds: float, good: Good, told: Callable[[Ended], str]
     ) -> None:
         self._messages = messages
         self._seconds = seconds
-        self._left = left
-        self._expired = expired
+        self._good = good
+        self._told = told
         self.background = None
         self.status_code = 200
         self.body = b""
@@ -50,15 +54,18 @@ class Events(Response):
         sending = _Sending(send)
         telling = asyncio.create_task(self._tell(sending))
         beside = [asyncio.create_task(_gone(receive)), asyncio.create_task(sending.ping(self._seconds))]
+        ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
         try:
-            await asyncio.wait((telling, *beside), timeout=self._left, return_when=asyncio.FIRST_COMPLETED)
-            expired = not any(task.done() for task in (telling, *beside))
+            with self._good(ended.set_result):
+                first: list[asyncio.Future[Any]] = [telling, *beside, ended]
+                await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+            over = ended.done() and not any(task.done() for task in (telling, *beside))
         finally:
             for task in (telling, *beside):
                 task.cancel()
             await asyncio.gather(telling, *beside, return_exceptions=True)
-        if expired:
-            await sending.event("next", self._expired)
+        if over:
+            await sending.event("next", self._told(ended.result()))
             await sending.event("complete", more=False)
         elif not telling.cancelled() and (error := telling.exception()):
             raise error

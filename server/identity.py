@@ -64,6 +64,12 @@ class Identity:
     role: Role = Role.MEMBER
     sort: Sort = Sort.USER
 
+    @property
+    def key_id(self) -> str | None:
+        """The id of the key that was shown; None: it was none."""
+        kind, _, id_ = self.key.partition(":")
+        return id_ if kind == "key" else None
+
     def may(self, scope: Scope) -> bool:
         """Whether it has the scope; who administers may do everything."""
         return scope in self.scopes or Scope.ADMIN in self.scopes

@@ -56,7 +56,10 @@ OrderBy = Annotated[
 ]
 OneStream = Annotated[str, strawberry.argument(description="Its id, or your own name for it.")]
 StreamName = Annotated[
-    str | None, strawberry.argument(description="Only events of this stream, by id or name; absent: of all.")
+    str | None,
+    strawberry.argument(
+        description="Only events of this stream, by its id or, of your own, by its name; absent: of all."
+    ),
 ]
 
 
@@ -196,7 +199,8 @@ class Query:
     goal: Goal | None = strawberry.field(resolver=_single(Goal), description="The goal of that id.")
     task: Task | None = strawberry.field(resolver=_single(Task), description="The task of that id.")
     stream: Stream | None = strawberry.field(
-        resolver=_stream, description="The stream of that id or name, also one that was retired."
+        resolver=_stream,
+        description="The stream of that id, or of that name among your own; also one that was retired.",
     )
     entity: Entity | None = strawberry.field(
         resolver=_entity,

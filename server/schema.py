@@ -22,6 +22,7 @@ from graphql import (
     print_schema,
 )
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types.execution import ExecutionContext as Execution
 
 from memql.errors import Problem, Refusal
@@ -131,9 +132,12 @@ _FIELD = re.compile(r"  (\w+)[(:]")
 _FIELD_END = re.compile(r"  (?:\w+|\w+\(.*\)|\)): [\w!\[\]]+( @deprecated.*)?\Z")
 
 
+NO_SUCH_OPERATION = "no operation has the name that `operationName` says"
+
+
 def _is_told(error: GraphQLError) -> bool:
     """Whether an error is a caller's to mend: graphql-core's about a document, or a refusal of ours."""
-    return error.original_error is None or isinstance(error.original_error, GraphQLError)
+    return error.original_error is None or isinstance(error.original_error, GraphQLError | CannotGetOperationTypeError)
 
 
 def tell(errors: Iterable[GraphQLError], limits: RequestLimits, request_id: str) -> Iterator[dict[str, Any]]:
@@ -143,6 +147,9 @@ def tell(errors: Iterable[GraphQLError], limits: RequestLimits, request_id: str)
         if not _is_told(error):
             told["message"] = OUR_MISTAKE
             code = "INTERNAL"
+        elif isinstance(error.original_error, CannotGetOperationTypeError):
+            told["message"] = NO_SUCH_OPERATION
+            code = "BAD_REQUEST"
         elif isinstance(error, GraphQLSyntaxError):
             code = "GRAPHQL_SYNTAX"
         else:

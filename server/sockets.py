@@ -8,7 +8,7 @@ graphql-ws is not spoken.
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import ExitStack, aclosing, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -25,8 +25,8 @@ from websockets.frames import CloseCode
 from websockets.server import ServerProtocol
 
 from memql.errors import Reason, Refusal
+from server.credentials import Ended
 from server.documents import by_id
-from server.identity import Identity
 from server.responses import OUR_MISTAKE
 from server.streams import Asker, Streams
 from server.streams import Operation as Asked
@@ -67,7 +67,7 @@ class Connection(BaseGraphQLTransportWSHandler[None, None]):
         self._streams = streams
         self._named = tenant
         self._asker: Asker | None = None
-        self._expiry: asyncio.TimerHandle | None = None
+        self._good = ExitStack()
         self._closing: set[asyncio.Task[None]] = set()
 
     # Beginning and end
@@ -78,8 +78,7 @@ class Connection(BaseGraphQLTransportWSHandler[None, None]):
             await super().handle()
         finally:
             self._streams.connections.discard(self)
-            if self._expiry:
-                self._expiry.cancel()
+            self._good.close()
 
     async def close(self, code: int, reason: str) -> None:
         """Closes the connection, unless it is closed."""
@@ -110,23 +109,15 @@ class Connection(BaseGraphQLTransportWSHandler[None, None]):
             await self.close(code, f"{problem.code}: {problem.message}")
             return
         self._asker = asker
-        self._watch(asker.identity)
+        self._good.enter_context(self._endpoint.credentials.watched(asker.identity, self._ended))
         await self.send_message({"type": "connection_ack"})
         self.connection_acknowledged = True
 
-    def _watch(self, identity: Identity) -> None:
+    def _ended(self, why: Ended) -> None:
         """Credentials end, and with them what is done in their name."""
-        if identity.expires_at is None:
-            return
-        loop = asyncio.get_running_loop()
-        left = (identity.expires_at - self._endpoint.clock.now()) / 1e6
-
-        def expired() -> None:
-            closing = loop.create_task(self.close(4403, "EXPIRED: these credentials have ended"))
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
-
-        self._expiry = loop.call_later(max(left, 0), expired)
+        closing = asyncio.get_running_loop().create_task(self.close(4403, f"{why.code}: {why.message}"))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     # Messages
 

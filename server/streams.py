@@ -313,7 +313,7 @@ class Streams:
             asked.document,
             variable_values=dict(variables) if variables is not None else None,
             context_value=context,
-            operation_name=asked.name,
+            operation_name=asked.name or None,
             operation_extensions=dict(asked.extensions) if asked.extensions is not None else None,
         )
         try:

@@ -246,6 +246,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "executor",
         "schema",
         "released",
+        "credentials",
         "events",
         "sockets",
         "endpoint",

@@ -137,6 +137,16 @@ class KeyStore:
         key = self.find(written)
         return key if isinstance(key, Refusal) else key is not None and not key.ended(self._clock.now())
 
+    def good(self, ids: frozenset[str]) -> frozenset[str] | Refusal:
+        """Those of these keys that are good now, as the file has it."""
+        asked = """
+            SELECT id FROM keys WHERE id IN (SELECT value FROM json_each(?))
+            AND revoked_at IS NULL AND ifnull(expires_at > ?, 1)
+        """
+        given = orjson.dumps(sorted(ids)).decode(), self._clock.now()
+        rows = self._within(lambda db: db.execute(asked, given).fetchall())
+        return rows if isinstance(rows, Refusal) else frozenset(row["id"] for row in rows)
+
     def used(self, key: Key) -> bool:
         """Notes that the key was used now; whether it is time to `fold`."""
         self._used[key.id] = self._clock.now()

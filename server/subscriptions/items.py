@@ -33,7 +33,7 @@ _TOGETHER = 100
 
 @dataclass(frozen=True, slots=True)
 class Became:
-    """What a record made of one item or relation: `place` is that of the first of its events."""
+    """What a record made of one item or relation: `place` is that of the first of its events, or among what is seen."""
 
     place: int
     kind: ChangeKind
@@ -69,6 +69,11 @@ def followed(before: Became | None, became: Became) -> Became:
     made = before.begun and became.kind is ChangeKind.UPDATED
     kind = ChangeKind.CREATED if made else became.kind
     return replace(became, place=before.place, kind=kind, begun=before.begun, reason=became.reason or before.reason)
+
+
+def placed(seen: Sequence[Became]) -> list[Became]:
+    """Their places among what is seen of the record: those among all that it did would tell how much is not."""
+    return [replace(each, place=place) for place, each in enumerate(seen)]
 
 
 def told_of(record: Record, became: Became, id_: str, cursor: str, matches: bool) -> dict[str, Any]:
@@ -112,11 +117,12 @@ class Items:
             seen = self._states(reader, changes)
             if not seen:
                 return ()
+            told = placed([each for each in changes if each.root in seen])
             then = tenant.read_now(
-                lambda before: self._before(stream, before, [each for each in changes if each.root in seen]),
+                lambda before: self._before(stream, before, told),
                 stream.by, needs=needs_of(self.where), as_of=record.position - 1, valid_at=record.at,
             )  # fmt: skip
-            return then if isinstance(then, Refusal) else self._told(stream, reader, record, changes, seen, then)
+            return then if isinstance(then, Refusal) else self._told(stream, reader, record, told, seen, then)
 
         return tenant.read_now(now, stream.by, needs=needs_of(self.where), as_of=record.position, valid_at=record.at)
 
@@ -151,8 +157,7 @@ class Items:
         told = [
             each
             for each in changes
-            if each.root in seen
-            and (each.kind is ChangeKind.ERASED or each.root in matching or each.root in then.matching)
+            if each.kind is ChangeKind.ERASED or each.root in matching or each.root in then.matching
         ]
         shown = _shown(stream, answer, [seen[each.root] for each in told], inside(self.wants, self.field))
         if refusal := answer.refusal or then.refusal:

@@ -20,7 +20,7 @@ from server.conditions import FloatFilter
 from server.filtering import unknown
 from server.selection import Want, inside
 from server.streams import Streamed
-from server.subscriptions.items import Became, followed, told_of
+from server.subscriptions.items import Became, followed, placed, told_of
 from server.subscriptions.messages import ChangeKind, RelationChanged
 
 
@@ -67,20 +67,21 @@ class Relations:
         ids = {id_: item.root for id_ in self._ids() if (item := reader.index.item(id_))}
         answer = stream.answer(reader)
         told: list[tuple[int, Any]] = []
-        for each in changes:
+        seen = [each for each in changes if _is_seen(reader, states[each.row])]
+        for each, became in zip(seen, placed([each.became for each in seen]), strict=True):
             now, before = states[each.row], states.get(each.previous)
-            if not self._concerns(reader, now, ids):
+            if not self._concerns(now, ids):
                 continue
-            there = each.became.kind in (ChangeKind.CREATED, ChangeKind.UPDATED)
+            there = became.kind in (ChangeKind.CREATED, ChangeKind.UPDATED)
             matches = there and self._weighs(now)
             if not matches and not (self._weighs(before) if before else False):
                 continue
             message = RelationChanged(
-                **told_of(record, each.became, now.id, f"{record.position}-{each.became.place}", matches),
+                **told_of(record, became, now.id, f"{record.position}-{became.place}", matches),
                 relation=self._shown(answer, now, "relation"),
                 before=self._shown(answer, before, "before") if before else None,
             )
-            told.append((each.became.place, message))
+            told.append((became.place, message))
         return answer.refusal or told
 
     def _shown(self, answer: Answer, state: RelationState, field: str) -> Any:
@@ -90,8 +91,8 @@ class Relations:
         given = (self.where.source, self.where.target, self.where.either) if self.where else ()
         return {id_ for ids in given for id_ in ids or ()}
 
-    def _concerns(self, reader: Reader, state: RelationState, ids: dict[str, int]) -> bool:
-        """Whether it is of the kinds and between the items that are meant, and both its ends may be seen."""
+    def _concerns(self, state: RelationState, ids: dict[str, int]) -> bool:
+        """Whether it is of the kinds and between the items that are meant."""
         if self.kinds and state.kind not in self.kinds:
             return False
         ends = {"source": (state.source,), "target": (state.target,), "either": (state.source, state.target)}
@@ -99,7 +100,7 @@ class Relations:
             wanted = getattr(self.where, name, None)
             if wanted and not {ids.get(id_) for id_ in wanted} & set(roots):
                 return False
-        return bool((reader.scope.lasting(np.array([state.source, state.target])) > 0).all())
+        return True
 
     def _weighs(self, state: RelationState) -> bool:
         wanted = self.where.weight if self.where else None
@@ -107,6 +108,11 @@ class Relations:
             return True
         given = {name: value for name in _WEIGHED if (value := getattr(wanted, name)) not in (UNSET, None)}
         return all(_WEIGHED[name](state.weight, value) for name, value in given.items())
+
+
+def _is_seen(reader: Reader, state: RelationState) -> bool:
+    """Whether both its ends may be seen."""
+    return bool((reader.scope.lasting(np.array([state.source, state.target])) > 0).all())
 
 
 _WEIGHED: Mapping[str, Callable[[float, Any], bool]] = {

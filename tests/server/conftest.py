@@ -1,6 +1,8 @@
 """What server tests stand on: the real application on real tenants in a temporary folder, asked over HTTP in memory."""
 
+import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 import structlog
+import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
@@ -17,20 +20,38 @@ from engine.clock import SystemClock
 from engine.commands import Principal
 from engine.embed import Embedder
 from engine.tenants import Tenants
+from server.access.keystore import KeyStore
 from server.app import Requests, make_app
 from server.bounds import RequestLimits
 from server.context import Desk
 from server.endpoint import Endpoint
 from server.identity import Identity, Scope, always
 from server.settings import Settings
+from server.sockets import Protocol
+from server.streams import Streams
 
 
 class Caller:
     """Asks one server."""
 
-    def __init__(self, http: httpx.AsyncClient, tenants: Tenants) -> None:
+    def __init__(self, http: httpx.AsyncClient, tenants: Tenants, app: Starlette | None = None) -> None:
         self.http = http
         self.tenants = tenants
+        self._app = app
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        """Its address while it listens on a socket too, as WebSockets and streams of events need it."""
+        assert self._app is not None
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            server = uvicorn.Server(uvicorn.Config(self._app, log_config=None, ws=Protocol, lifespan="off"))
+            going = asyncio.create_task(server.serve([listener]))
+            try:
+                yield f"http://127.0.0.1:{listener.getsockname()[1]}/graphql"
+            finally:
+                await self.streams.close(1)
+                server.should_exit = True
+                await going
 
     def acting_as(self, by: Principal) -> "Caller":
         """The same server as it answers somebody else."""
@@ -39,6 +60,19 @@ class Caller:
         app = Starlette(routes=[Route("/graphql", endpoint)], middleware=[Middleware(Requests, clock=SystemClock())])
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         return Caller(httpx.AsyncClient(transport=transport, base_url="http://localhost"), self.tenants)
+
+    @property
+    def streams(self) -> Streams:
+        assert self._app is not None
+        streams: Streams = self._app.state.streams
+        return streams
+
+    @property
+    def keys(self) -> KeyStore:
+        assert self._app is not None
+        desk: Desk = self._app.state.desk
+        assert desk.keys is not None
+        return desk.keys
 
     async def post(self, query: str, tenant: str | None = None, /, **variables: Any) -> httpx.Response:
         headers = {"x-memql-tenant": tenant} if tenant else {}
@@ -106,7 +140,7 @@ def serving(tmp_path: Path) -> Callable[..., Any]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(app.router.lifespan_context(app))
             http = httpx.AsyncClient(transport=transport, base_url="http://localhost")
-            yield Caller(await stack.enter_async_context(http), tenants)
+            yield Caller(await stack.enter_async_context(http), tenants, app)
 
     return opened
 
