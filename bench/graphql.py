@@ -176,6 +176,8 @@ def by_hand(name: str, rows: Loaded) -> bytes:
 class Kept:
     """A request whose one read was made before: what `Context` is without storage."""
 
+    identity = LOCAL
+
     def __init__(self, answer: object) -> None:
         self._answer = answer
 
@@ -185,6 +187,8 @@ class Kept:
 
 class Reading:
     """A request that is read where it is asked, and keeps what was found."""
+
+    identity = LOCAL
 
     def __init__(self, tenant: Tenant) -> None:
         self._tenant = tenant
