@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from graphql import build_schema
 
-from server.schema import printed
 from server.bounds import RequestLimits
+from server.schema import printed
 from tests.server.operations import World, made, ran, serving_process, world
 
 CHANGES = """
