@@ -49,7 +49,8 @@ def asked(schema: Any, of: GraphQLObjectType, node: FieldNode, variables: Variab
         return None
     if not all(isinstance(value, _UNCHANGING) for value in given.values()):
         return None
-    resolver, informed = definition.base_resolver.wrapped_func, definition.base_resolver.info_parameter
+    resolver: Any = definition.base_resolver.wrapped_func
+    informed = definition.base_resolver.info_parameter
     if informed is None:
         return field, lambda info: resolver(**given)
     name = informed.name

@@ -60,7 +60,7 @@ async def answer(world: World, document: DocumentNode, root: object, variables: 
         if optimized_is_awaitable(result):
             result = await result
         if isinstance(result, ExperimentalIncrementalExecutionResults):
-            parts = [result.initial_result, *[each async for each in result.subsequent_results]]
+            parts: list[Any] = [result.initial_result, *[each async for each in result.subsequent_results]]
             return ExecutionResult({"parts": [each.formatted for each in parts]}, None)
         return result
     except GraphQLError as error:

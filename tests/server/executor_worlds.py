@@ -28,7 +28,7 @@ from typing import Annotated, Any, Generic, NewType, TypeVar
 import strawberry
 from strawberry import Info, Private
 from strawberry.scalars import ID, JSON as Any_
-from server.reading import of_object_alone, read_as
+from server.reading import SHARED, of_object_alone, read_as
 from server.selection import path_of, wanted
 from tests.server.executor_worlds import Passing, made_anew
 
@@ -155,6 +155,7 @@ class Held:
     of: Of
     way: str = "plain"
     given: tuple[str, ...] = ()
+    shared: bool = False
 
 
 @dataclass
@@ -280,7 +281,7 @@ class Maker:
             if way in ("asked", "where"):
                 fields.append(Held(name, Of("str", nullable=True), way, ("a", "b") if way == "asked" else ("a",)))
             else:
-                fields.append(Held(name, deep, way))
+                fields.append(Held(name, deep, way, shared=chance.random() < 0.3))
         return fields
 
     def _of(self, names: list[str], deep: float) -> Of:
@@ -298,7 +299,8 @@ class Maker:
             hidden = f"    h_{name}: Private[Any]"
             match held.way:
                 case "plain":
-                    yield f"    {name}: {of}"
+                    common = " = strawberry.field(metadata=SHARED)" if held.shared else ""
+                    yield f"    {name}: {of}{common}"
                 case "resolved":
                     yield f"{hidden}\n    @strawberry.field\n    def {name}(self) -> {of}: return self.h_{name}"
                 case "later":
@@ -341,6 +343,7 @@ class Values:
     dirty: float
     once: bool = field(default=False)
     _begun: list[Coroutine[Any, Any, object]] = field(default_factory=list)
+    _met: dict[str, Any] = field(default_factory=dict)
 
     def close(self) -> None:
         """Ends what nobody awaited."""
@@ -375,6 +378,8 @@ class Values:
         return self._leaf(of.name)
 
     def object(self, name: str, depth: int) -> Any:
+        if name in self._met and self.chance.random() < 0.2:
+            return self._met[name]
         given = {}
         for held in self.world.types[name]:
             if held.way in ("plain", "extended"):
@@ -386,13 +391,14 @@ class Values:
         made = getattr(self.world.module, name)(**given)
         if self.chance.random() < self.dirty / 4:
             strawberry.cast(getattr(self.world.module, self.chance.choice(list(self.world.interfaces))), made)
+        self._met[name] = made
         return made
 
     def _leaf(self, name: str) -> Any:
         chance, module = self.chance, self.world.module
         match name:
             case "int" | "Place" | "Moment":
-                return chance.randint(0, 9)
+                return chance.choice((*range(10), 2**30, 2**31 - 1))
             case "float":
                 return chance.choice((0.5, -1e300, 0.0, 3))
             case "bool":
