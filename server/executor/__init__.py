@@ -105,6 +105,14 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             return _joined_when_there(grouped_field_set, shown, others)
         return _joined(grouped_field_set, shown, others)
 
+    def build_per_event_executor(self, payload: Any) -> "CompilingExecutor":
+        """Each event of a subscription is an execution: what is known of the lists of nodes goes with it. They are
+        other lists for each, and would pile up as long as somebody listens."""
+        executor: Any = super().build_per_event_executor(payload)
+        executor._runs, executor._parts, executor._relevant_sub_fields = {}, {}, {}
+        own: CompilingExecutor = executor
+        return own
+
     # What is compiled, and where it is kept
 
     def _made(
