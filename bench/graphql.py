@@ -254,7 +254,7 @@ async def _kept(self: Context, ask: Callable[[Answer], Any], when: object, needs
     """What was read before for as many rows: an answer holds all that the questions here ask of them. The tenant is
     taken all the same, as by every request."""
     code, cells = ask.__code__, ask.__closure__ or ()
-    rows = cells[code.co_freevars.index("first")].cell_contents
+    rows = cells[code.co_freevars.index("listing")].cell_contents.paging.first
     tenant = await self._take(create=False)
     assert isinstance(tenant, Tenant), tenant
     if rows not in _ANSWERS:

@@ -90,9 +90,9 @@ class Passing(FieldExtension):
 
 
 def made_anew(value: Any) -> Any:
-    """What a property makes of what its object holds: something else each time, or an error."""
+    """What a property makes of what its object holds: something else each time."""
     if value in (7, "b"):
-        raise ValueError("not this")
+        return None
     return list(value) if type(value) is list else value
 
 
