@@ -16,7 +16,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 from memql.values import Misfit, iso, read_instant
 from server.cost import Cost
-from server.reading import read_as
+from server.reading import SHARED, read_as
 from server.selection import Path, path_of
 
 if TYPE_CHECKING:
@@ -95,6 +95,11 @@ class Status(Enum):
 def said(description: str) -> Any:
     """A field that is simply there."""
     return strawberry.field(description=description)
+
+
+def common(description: str) -> Any:
+    """A field that is simply there, with a value that other objects have too."""
+    return strawberry.field(description=description, metadata=SHARED)
 
 
 _FEW = Cost(weight=2, assumed=5)
@@ -239,7 +244,7 @@ class Event(Item):
     reply_to: strawberry.ID | None = said("The event that it answers.")
     external_key: str | None = said("Its name in another system.")
     metadata: JSON | None = said("Whatever came with it.")
-    stream: Stream = strawberry.field(resolver=gathered, description="The stream that it is part of.")
+    stream: Stream = strawberry.field(resolver=gathered, description="The stream that it is part of.", metadata=SHARED)
 
 
 @strawberry.type(description="An item, and how near it is.")
@@ -265,7 +270,9 @@ class Memory(Item):
     external_key: str | None = said("Its name in another system.")
     metadata: JSON | None = said("Whatever came with it.")
     stream: Stream | None = strawberry.field(
-        resolver=gathered, description="The stream of the event that it keeps; null where it keeps none."
+        resolver=gathered,
+        description="The stream of the event that it keeps; null where it keeps none.",
+        metadata=SHARED,
     )
     similar: list[ScoredItem] = strawberry.field(resolver=gathered_first, description=_SIMILAR, directives=[_NEAREST])
     entities: list["Entity"] = strawberry.field(
@@ -325,7 +332,9 @@ class Task(Item):
     external_key: str | None = said("Its name in another system.")
     metadata: JSON | None = said("Whatever came with it.")
     goal: Goal | None = strawberry.field(
-        resolver=gathered, description="The goal that it is PART_OF, the first where there are several; null: none."
+        resolver=gathered,
+        description="The goal that it is PART_OF, the first where there are several; null: none.",
+        metadata=SHARED,
     )
     blocked_by: list[Item] = strawberry.field(resolver=gathered, description=_BLOCKED_BY, directives=[_FEW])
 
@@ -358,8 +367,8 @@ class Relation(Node):
     kind: str = said("DERIVED_FROM, MENTIONS and so on, or a kind of the tenant's own.")
     version: int = said("1 for what was first recorded; each correction adds one.")
     weight: float = said("How strong it is, from 0 to 1.")
-    source: Item = said("Where it starts.")
-    target: Item = said("Where it leads.")
+    source: Item = common("Where it starts.")
+    target: Item = common("Where it leads.")
     read_version: int | None = said("For DERIVED_FROM: the version of the target that was read.")
     valid_from: Moment = said("From when it is true in the world.")
     valid_to: Moment | None = said("Until when it is true; null while no end is known.")
@@ -396,7 +405,7 @@ class PageInfo:
 class RelationEdge:
     cursor: str = said("This row's cursor.")
     node: Relation = said("The relation.")
-    other: Item = said("The item at its other end.")
+    other: Item = common("The item at its other end.")
 
 
 @strawberry.type(description="A page of an item's relations.")
