@@ -176,6 +176,8 @@ def by_hand(name: str, rows: Loaded) -> bytes:
 class Kept:
     """A request whose one read was made before: what `Context` is without storage."""
 
+    identity = LOCAL
+
     def __init__(self, answer: object) -> None:
         self._answer = answer
 
@@ -185,6 +187,8 @@ class Kept:
 
 class Reading:
     """A request that is read where it is asked, and keeps what was found."""
+
+    identity = LOCAL
 
     def __init__(self, tenant: Tenant) -> None:
         self._tenant = tenant
@@ -250,7 +254,7 @@ async def _kept(self: Context, ask: Callable[[Answer], Any], when: object, needs
     """What was read before for as many rows: an answer holds all that the questions here ask of them. The tenant is
     taken all the same, as by every request."""
     code, cells = ask.__code__, ask.__closure__ or ()
-    rows = cells[code.co_freevars.index("first")].cell_contents
+    rows = cells[code.co_freevars.index("listing")].cell_contents.paging.first
     tenant = await self._take(create=False)
     assert isinstance(tenant, Tenant), tenant
     if rows not in _ANSWERS:

@@ -149,10 +149,17 @@ class Answer:
 
     def relations(self, of: Sequence[RelationState], wants: Sequence[Want]) -> list[Relation]:
         """These versions of relations, in their order, with what is wanted of them."""
+        return self.related(of, wants, ())[0]
+
+    def related(
+        self, of: Sequence[RelationState], wants: Sequence[Want], others: Sequence[Want]
+    ) -> tuple[list[Relation], Mapping[int, Item]]:
+        """The same, and the items at all their ends by their roots, with what is wanted of those as `others`: they are
+        read once, however they are reached."""
         if not self._spend(len(of)):
-            return []
+            return [], {}
         roots = (root for state in of for root in (state.source, state.target))
-        ends = self.by_root(roots, [*inside(wants, "source"), *inside(wants, "target")])
+        ends = self.by_root(roots, [*others, *inside(wants, "source"), *inside(wants, "target")])
         besides: list[dict[Path, Any]] = [{} for _ in of]
         shown = [_relation(state, ends, beside) for state, beside in zip(of, besides, strict=True)]
         for want in wants:
@@ -164,7 +171,7 @@ class Answer:
                 found = self._relation_history(of, want)
             for state, beside in zip(of, besides, strict=True):
                 beside[want.path] = found.get(state.row)
-        return shown
+        return shown, ends
 
     def _relation_history(self, of: Sequence[RelationState], want: Want) -> dict[int, list[Relation]]:
         adjacency = self.reader.adjacency

@@ -14,28 +14,24 @@ from server.arguments import As, AtLeast, paging_of, when
 from server.context import Context
 from server.pages import Taken
 from server.selection import Path, Want, inside, wanted
-from server.types import After, Before, First, Last, Moment, Node, PageInfo, Position, gathered, said
+from server.types import After, Before, First, Last, Moment, Node, PageInfo, Position, gathered, member, said
 
 Told: TypeAlias = Info[Context, Any]
 
 
-def _value(value: object, description: str) -> Any:
-    return strawberry.enum_value(value, description=description)
-
-
 @strawberry.enum(description="What was done to one thing.")
 class AuditAction(Enum):
-    RECORDED = _value("recorded", "An item was made.")
-    REVISED = _value("revised", "An item was given a further version.")
-    RETIRED = _value("retired", "An item was ended.")
-    SUPERSEDED = _value("superseded", "An item was ended in favour of another.")
-    ERASED = _value("erased", "The content of an item was removed for good.")
-    RELATED = _value("related", "A relation was made.")
-    RELATION_REVISED = _value("relation_revised", "A relation was given a further version.")
-    RELATION_RETIRED = _value("relation_retired", "A relation was ended.")
-    DECLARED = _value("declared", "A name was declared, or the catalog opened or closed.")
-    FOLDED = _value("folded", "Derived figures were counted on.")
-    LOSS_ACCEPTED = _value("loss_accepted", "A person went on after records had been lost.")
+    RECORDED = member("recorded", "An item was made.")
+    REVISED = member("revised", "An item was given a further version.")
+    RETIRED = member("retired", "An item was ended.")
+    SUPERSEDED = member("superseded", "An item was ended in favour of another.")
+    ERASED = member("erased", "The content of an item was removed for good.")
+    RELATED = member("related", "A relation was made.")
+    RELATION_REVISED = member("relation_revised", "A relation was given a further version.")
+    RELATION_RETIRED = member("relation_retired", "A relation was ended.")
+    DECLARED = member("declared", "A name was declared, or the catalog opened or closed.")
+    FOLDED = member("folded", "Derived figures were counted on.")
+    LOSS_ACCEPTED = member("loss_accepted", "A person went on after records had been lost.")
 
 
 @strawberry.type(description="One thing that a record did.")

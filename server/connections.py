@@ -10,33 +10,29 @@ from strawberry import Private
 from server.cost import Cost
 from server.reading import read_as
 from server.selection import Path, path_of
-from server.types import Item, Moment, PageInfo, Position, Told, at_its_path, gathered, said
+from server.types import Item, Moment, PageInfo, Position, Told, at_its_path, gathered, member, said
 
 T = TypeVar("T", bound=Item)
 
 
-def _value(value: object, description: str) -> Any:
-    return strawberry.enum_value(value, description=description)
-
-
 @strawberry.enum(description="What items are grouped by. An item is in the group of each tag, label or entity it has.")
 class GroupBy(Enum):
-    KIND = _value("kind", "The kind.")
-    OWNER = _value("owner", "The principal whose it is.")
-    DOMAIN = _value("domain", "Whose business it is, as `Domain` has it.")
-    AUTHOR = _value("author", "Who said or did it.")
-    CATEGORY = _value("category", "The category of a memory, insight or entity.")
-    STATUS = _value("status", "How far a goal or task is, as `Status` has it.")
-    TAG = _value("tags", "Each tag; what has none is in no group.")
-    LABEL = _value("labels", "Each label; what has none is in no group.")
-    STREAM = _value("stream", "The stream of an event, or of a memory that keeps one: its id, and the item as `node`.")
-    ENTITY = _value("entity", "Each entity that it mentions: its id, and the item as `node`.")
-    VALID_DAY = _value("valid_from day", "The day, in UTC, from which it is true: 2026-03-14.")
-    VALID_WEEK = _value("valid_from week", "The week, by its Monday, from which it is true.")
-    VALID_MONTH = _value("valid_from month", "The month, by its first day, from which it is true.")
-    RECORDED_DAY = _value("recorded_at day", "The day, in UTC, on which this version was recorded.")
-    RECORDED_WEEK = _value("recorded_at week", "The week, by its Monday, in which this version was recorded.")
-    RECORDED_MONTH = _value("recorded_at month", "The month, by its first day, in which this version was recorded.")
+    KIND = member("kind", "The kind.")
+    OWNER = member("owner", "The principal whose it is.")
+    DOMAIN = member("domain", "Whose business it is, as `Domain` has it.")
+    AUTHOR = member("author", "Who said or did it.")
+    CATEGORY = member("category", "The category of a memory, insight or entity.")
+    STATUS = member("status", "How far a goal or task is, as `Status` has it.")
+    TAG = member("tags", "Each tag; what has none is in no group.")
+    LABEL = member("labels", "Each label; what has none is in no group.")
+    STREAM = member("stream", "The stream of an event, or of a memory that keeps one: its id, and the item as `node`.")
+    ENTITY = member("entity", "Each entity that it mentions: its id, and the item as `node`.")
+    VALID_DAY = member("valid_from day", "The day, in UTC, from which it is true: 2026-03-14.")
+    VALID_WEEK = member("valid_from week", "The week, by its Monday, from which it is true.")
+    VALID_MONTH = member("valid_from month", "The month, by its first day, from which it is true.")
+    RECORDED_DAY = member("recorded_at day", "The day, in UTC, on which this version was recorded.")
+    RECORDED_WEEK = member("recorded_at week", "The week, by its Monday, in which this version was recorded.")
+    RECORDED_MONTH = member("recorded_at month", "The month, by its first day, in which this version was recorded.")
 
 
 @strawberry.type(description="What the numbers of items come to. Those without one do not count.")
@@ -87,12 +83,14 @@ class GroupKey:
 
 @strawberry.type(description="Items that have the same keys.")
 class ItemGroup(Figures):
-    keys: list[GroupKey] = said("The keys, in the order of `by`.")
+    keys: list[GroupKey] = strawberry.field(
+        description="The keys, in the order of `by`.", directives=[Cost(weight=0, assumed=2)]
+    )
 
 
 @strawberry.type(description="Items in groups, the largest group first.")
 class ItemGroups:
-    nodes: list[ItemGroup] = said("The groups.")
+    nodes: list[ItemGroup] = strawberry.field(description="The groups.", directives=[Cost(weight=0)])
     total_count: int = said("How many groups there are, those that are not shown counted too.")
 
 

@@ -15,27 +15,23 @@ from server.context import Context
 from server.language import MemqlColumn, MemqlError, outcome
 from server.plans import MemqlPlanNode, plan_nodes
 from server.refusals import ERRORS
-from server.types import said
+from server.types import member, said
 
 Told: TypeAlias = Info[Context, Any]
 
 
-def _value(value: object, description: str) -> Any:
-    return strawberry.enum_value(value, description=description)
-
-
 @strawberry.enum(description="How many rows a query gives, whatever there is.")
 class MemqlRows(Enum):
-    ONE = _value("one", "Always one.")
-    AT_MOST_ONE = _value("at most one", "One, or none.")
-    MANY = _value("many", "Any number.")
+    ONE = member("one", "Always one.")
+    AT_MOST_ONE = member("at most one", "One, or none.")
+    MANY = member("many", "Any number.")
 
 
 @strawberry.enum(description="What a query does.")
 class MemqlDoes(Enum):
-    READ = _value("read", "It reads: ask by `memql`.")
-    WRITE = _value("write", "It writes: ask by `curate`.")
-    LIVE = _value("live", "It reads, and is told anew when something changes.")
+    READ = member("read", "It reads: ask by `memql`.")
+    WRITE = member("write", "It writes: ask by `curate`.")
+    LIVE = member("live", "It reads, and is told anew when something changes.")
 
 
 @strawberry.type(description="A parameter of a query.")

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Any
 
 import numpy as np
 import strawberry
@@ -15,42 +14,39 @@ from memql import ast
 from memql.catalog import Catalog
 from memql.errors import Refusal, invalid, nearest
 from server.filtering import Subject, over_request
-
-
-def _value(value: object, description: str) -> Any:
-    return strawberry.enum_value(value, description=description)
+from server.types import member
 
 
 @strawberry.enum(description="Which way something is sorted.")
 class SortDirection(Enum):
-    ASC = _value("asc", "The smallest, earliest or first in the order of letters comes first.")
-    DESC = _value("desc", "The greatest, latest or last in the order of letters comes first.")
+    ASC = member("asc", "The smallest, earliest or first in the order of letters comes first.")
+    DESC = member("desc", "The greatest, latest or last in the order of letters comes first.")
 
 
 @strawberry.enum(description="Where those without a value stand.")
 class Nulls(Enum):
-    FIRST = _value("first", "Before all others.")
-    LAST = _value("last", "Behind all others.")
+    FIRST = member("first", "Before all others.")
+    LAST = member("last", "Behind all others.")
 
 
 @strawberry.enum(description="What items may be sorted by. Of kinds that have no such field it is null.")
 class ItemOrderField(Enum):
-    RECORDED_AT = _value("recorded_at", "When this version was recorded.")
-    VALID_FROM = _value("valid_from", "From when it is true; of an event, when it happened.")
-    VALID_TO = _value("valid_to", "Until when it is true.")
-    KIND = _value("kind", "Its kind, by letters.")
-    OWNER = _value("owner", "The principal whose it is, by letters.")
-    TEXT = _value("text", "What it is searched by: a memory's text, a goal's title, an event's content.")
-    NAME = _value("name", "The name of an entity or a stream.")
-    AUTHOR = _value("author", "Who said or did it.")
-    CATEGORY = _value("category", "What sort of memory, insight or entity it is.")
-    STATUS = _value("status", "How far a goal or task is, by letters.")
-    IMPORTANCE = _value("importance", "Its importance.")
-    CONFIDENCE = _value("confidence", "How sure it is.")
-    PRIORITY = _value("priority", "A goal's or task's priority.")
-    PROGRESS = _value("progress", "A goal's or task's progress.")
-    DUE_AT = _value("due_at", "By when a goal or task is due.")
-    EXTERNAL_KEY = _value("external_key", "Its name in another system.")
+    RECORDED_AT = member("recorded_at", "When this version was recorded.")
+    VALID_FROM = member("valid_from", "From when it is true; of an event, when it happened.")
+    VALID_TO = member("valid_to", "Until when it is true.")
+    KIND = member("kind", "Its kind, by letters.")
+    OWNER = member("owner", "The principal whose it is, by letters.")
+    TEXT = member("text", "What it is searched by: a memory's text, a goal's title, an event's content.")
+    NAME = member("name", "The name of an entity or a stream.")
+    AUTHOR = member("author", "Who said or did it.")
+    CATEGORY = member("category", "What sort of memory, insight or entity it is.")
+    STATUS = member("status", "How far a goal or task is, by letters.")
+    IMPORTANCE = member("importance", "Its importance.")
+    CONFIDENCE = member("confidence", "How sure it is.")
+    PRIORITY = member("priority", "A goal's or task's priority.")
+    PROGRESS = member("progress", "A goal's or task's progress.")
+    DUE_AT = member("due_at", "By when a goal or task is due.")
+    EXTERNAL_KEY = member("external_key", "Its name in another system.")
 
 
 @strawberry.input(
@@ -68,9 +64,9 @@ class ItemOrder:
 
 @strawberry.enum(description="What relations may be sorted by.")
 class RelationOrderField(Enum):
-    RECORDED_AT = _value("recorded_at", "When this version was recorded.")
-    WEIGHT = _value("weight", "How strong it is.")
-    VALID_FROM = _value("valid_from", "From when it is true.")
+    RECORDED_AT = member("recorded_at", "When this version was recorded.")
+    WEIGHT = member("weight", "How strong it is.")
+    VALID_FROM = member("valid_from", "From when it is true.")
 
 
 @strawberry.input(

@@ -20,7 +20,7 @@ from server.context import Context, Refused
 from server.identity import ROLES, Role, Scope, Sort
 from server.refusals import ERRORS, refused
 from server.requirements import Required
-from server.types import Moment, said
+from server.types import Moment, member, said
 
 Told: TypeAlias = Info[Context, Any]
 T = TypeVar("T")
@@ -31,22 +31,18 @@ OVERLAP_SECONDS, MOST_OVERLAP_SECONDS = 86_400, 30 * 86_400
 """How long a key is good beside the one that takes its place where nobody says otherwise, and at most."""
 
 
-def _value(value: object, description: str) -> Any:
-    return strawberry.enum_value(value, description=description)
-
-
 @strawberry.enum(name="Role", description="What somebody is to a tenant: a name for scopes that belong together.")
 class RoleName(Enum):
-    READER = _value("reader", "Asks. Scope: read.")
-    MEMBER = _value("member", "What an agent ordinarily is: asks and writes. Scopes: read, write.")
-    CURATOR = _value("curator", "Looks after what others wrote. Scopes: read, write, erase, audit.")
-    ADMIN = _value("admin", "Sees and does everything in the tenant. All scopes.")
+    READER = member("reader", "Asks. Scope: read.")
+    MEMBER = member("member", "What an agent ordinarily is: asks and writes. Scopes: read, write.")
+    CURATOR = member("curator", "Looks after what others wrote. Scopes: read, write, erase, audit.")
+    ADMIN = member("admin", "Sees and does everything in the tenant. All scopes.")
 
 
 @strawberry.enum(name="PrincipalKind", description="What a principal is.")
 class SortName(Enum):
-    USER = _value("user", "A person.")
-    AGENT = _value("agent", "A program that acts for itself, or for the owners that it was given.")
+    USER = member("user", "A person.")
+    AGENT = member("agent", "A program that acts for itself, or for the owners that it was given.")
 
 
 @strawberry.type(description="Who asks, and what they may do.")

@@ -12,6 +12,9 @@ from server.selection import Path
 Reading: TypeAlias = Callable[[Path, str], Callable[[Any], Any]]
 """From where a field stands and its name in the schema, to what reads it off an object."""
 
+SHARED = {"shared": True}
+"""Metadata of a field whose value many objects have in common: what is shown of it is made once for all of them."""
+
 R = TypeVar("R", bound=Callable[..., Any])
 
 

@@ -65,9 +65,9 @@ def relations(answer: "Answer", of: Sequence[ItemState], want: Want) -> Found:
     }
     rows = sorted({row for _, row in ends})
     edges = inside(want.inner, "edges")
-    shown = answer.relations(reader.relations(rows), [*inside(edges, "node"), *inside(want.inner, "nodes")])
+    nodes = [*inside(edges, "node"), *inside(want.inner, "nodes")]
+    shown, others = answer.related(reader.relations(rows), nodes, inside(edges, "other"))
     relation_of = dict(zip(rows, shown, strict=False))  # none where the answer has ended
-    others = answer.by_root(ends.values(), inside(edges, "other"))
 
     def page(state: ItemState) -> RelationConnection:
         taken = takens[state.root]

@@ -27,7 +27,7 @@ from server.filters import WHERE, kept
 from server.pages import Paging, Taken, page_info
 from server.reading import of_object_alone
 from server.selection import Path, Want, inside, wanted
-from server.types import After, Event, Item, Moment, PageInfo, Position, gathered, said
+from server.types import After, Event, Item, Moment, PageInfo, Position, gathered, member, said
 
 Told: TypeAlias = Info[Context, Any]
 
@@ -37,22 +37,18 @@ KINDS = ("Memory", "Insight", "Goal", "Task")
 _NOTHING = Ranking(np.empty(0, np.int64), np.empty(0), ())
 
 
-def _value(value: object, description: str) -> Any:
-    return strawberry.enum_value(value, description=description)
-
-
 @strawberry.enum(description="How the scores of several ways become one.")
 class FusionWay(Enum):
-    ZSUM = _value("zsum", "As z-scores, which are added; words and meaning of one text then ask one question.")
-    RRF = _value("rrf", "By rank alone: 1 / (k + rank), which are added.")
-    LINEAR = _value("linear", "Brought to one scale as `normalize` says, and added.")
+    ZSUM = member("zsum", "As z-scores, which are added; words and meaning of one text then ask one question.")
+    RRF = member("rrf", "By rank alone: 1 / (k + rank), which are added.")
+    LINEAR = member("linear", "Brought to one scale as `normalize` says, and added.")
 
 
 @strawberry.enum(description="How raw scores are brought to one scale.")
 class Normalization(Enum):
-    MINMAX = _value("minmax", "Between the least and the greatest of them.")
-    ZSCORE = _value("zscore", "As standard deviations above their mean.")
-    NONE = _value("none", "Not at all: as they are.")
+    MINMAX = member("minmax", "Between the least and the greatest of them.")
+    ZSCORE = member("zscore", "As standard deviations above their mean.")
+    NONE = member("none", "Not at all: as they are.")
 
 
 @strawberry.input(

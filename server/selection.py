@@ -28,13 +28,18 @@ from graphql import (
 from graphql.pyutils import Path as ResponsePath
 from strawberry.types.arguments import convert_arguments
 
+from server.kept import ByValues, Kept, variables_in
+
 Ask: TypeAlias = GraphQLResolveInfo[Any]
 Path: TypeAlias = tuple[str, ...]
 """Where a field stands in the answer: the names on the way to it, as the caller gave them, without places in lists."""
 
-
 _COSTLY = frozenset({"totalCount"})
 """Fields without fields in them that must be read, or reckoned, before an answer is made."""
+
+
+_KEPT = Kept(128)
+"""Operations of which it is known what is wanted beneath their fields: as many as documents are kept parsed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,22 @@ class Want:
     on: frozenset[str]
 
 
-def wanted(info: Ask) -> list[Want]:
-    """What is wanted of the field that is being resolved."""
-    return _inside(info, info.field_nodes, get_named_type(info.return_type), path_of(info.path))
+def wanted(info: Ask) -> Sequence[Want]:
+    """What is wanted of the field that is being resolved; asked again with the same variables, the same."""
+    path, variables = path_of(info.path), _variables(info)
+
+    def find() -> Sequence[Want]:
+        return _inside(info, info.field_nodes, get_named_type(info.return_type), path)
+
+    sites = _KEPT.sites(info.schema, info.operation, info.fragments, variables)
+    if sites is None:
+        return find()
+    place = (info.parent_type, path, *map(id, info.field_nodes))
+    known: ByValues[Sequence[Want]] | None = sites.get(place)
+    if known is None:
+        beneath = [node.selection_set for node in info.field_nodes if node.selection_set]
+        known = sites[place] = ByValues(variables_in(beneath, info.fragments))
+    return known.of(variables, find)
 
 
 def inside(wants: Iterable[Want], *path: str) -> list[Want]:

@@ -16,7 +16,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 from memql.values import Misfit, iso, read_instant
 from server.cost import Cost
-from server.reading import read_as
+from server.reading import SHARED, read_as
 from server.selection import Path, path_of
 
 if TYPE_CHECKING:
@@ -64,36 +64,42 @@ SCALARS: dict[object, ScalarDefinition] = {
 }
 
 
-def _value(value: object, description: str) -> Any:
+def member(value: object, description: str) -> Any:
+    """A member of an enum, and what it means."""
     return strawberry.enum_value(value, description=description)
 
 
 @strawberry.enum(description="Whose business something is.")
 class Domain(Enum):
-    AGENT = _value("agent", "An agent's own.")
-    USER = _value("user", "A person's own.")
-    ORGANIZATION = _value("organization", "Everybody's.")
+    AGENT = member("agent", "An agent's own.")
+    USER = member("user", "A person's own.")
+    ORGANIZATION = member("organization", "Everybody's.")
 
 
 @strawberry.enum(description="Which way relations are followed.")
 class Direction(Enum):
-    OUT = _value("out", "From the item.")
-    IN = _value("in", "To the item.")
-    ANY = _value("any", "Both ways.")
+    OUT = member("out", "From the item.")
+    IN = member("in", "To the item.")
+    ANY = member("any", "Both ways.")
 
 
 @strawberry.enum(description="How far a goal or a task is.")
 class Status(Enum):
-    OPEN = _value("open", "Nobody works on it yet.")
-    ACTIVE = _value("active", "Somebody works on it.")
-    BLOCKED = _value("blocked", "Something else must happen first.")
-    DONE = _value("done", "Reached.")
-    ABANDONED = _value("abandoned", "Given up.")
+    OPEN = member("open", "Nobody works on it yet.")
+    ACTIVE = member("active", "Somebody works on it.")
+    BLOCKED = member("blocked", "Something else must happen first.")
+    DONE = member("done", "Reached.")
+    ABANDONED = member("abandoned", "Given up.")
 
 
 def said(description: str) -> Any:
     """A field that is simply there."""
     return strawberry.field(description=description)
+
+
+def common(description: str) -> Any:
+    """A field that is simply there, with a value that other objects have too."""
+    return strawberry.field(description=description, metadata=SHARED)
 
 
 _FEW = Cost(weight=2, assumed=5)
@@ -238,7 +244,7 @@ class Event(Item):
     reply_to: strawberry.ID | None = said("The event that it answers.")
     external_key: str | None = said("Its name in another system.")
     metadata: JSON | None = said("Whatever came with it.")
-    stream: Stream = strawberry.field(resolver=gathered, description="The stream that it is part of.")
+    stream: Stream = strawberry.field(resolver=gathered, description="The stream that it is part of.", metadata=SHARED)
 
 
 @strawberry.type(description="An item, and how near it is.")
@@ -264,7 +270,9 @@ class Memory(Item):
     external_key: str | None = said("Its name in another system.")
     metadata: JSON | None = said("Whatever came with it.")
     stream: Stream | None = strawberry.field(
-        resolver=gathered, description="The stream of the event that it keeps; null where it keeps none."
+        resolver=gathered,
+        description="The stream of the event that it keeps; null where it keeps none.",
+        metadata=SHARED,
     )
     similar: list[ScoredItem] = strawberry.field(resolver=gathered_first, description=_SIMILAR, directives=[_NEAREST])
     entities: list["Entity"] = strawberry.field(
@@ -324,7 +332,9 @@ class Task(Item):
     external_key: str | None = said("Its name in another system.")
     metadata: JSON | None = said("Whatever came with it.")
     goal: Goal | None = strawberry.field(
-        resolver=gathered, description="The goal that it is PART_OF, the first where there are several; null: none."
+        resolver=gathered,
+        description="The goal that it is PART_OF, the first where there are several; null: none.",
+        metadata=SHARED,
     )
     blocked_by: list[Item] = strawberry.field(resolver=gathered, description=_BLOCKED_BY, directives=[_FEW])
 
@@ -357,8 +367,8 @@ class Relation(Node):
     kind: str = said("DERIVED_FROM, MENTIONS and so on, or a kind of the tenant's own.")
     version: int = said("1 for what was first recorded; each correction adds one.")
     weight: float = said("How strong it is, from 0 to 1.")
-    source: Item = said("Where it starts.")
-    target: Item = said("Where it leads.")
+    source: Item = common("Where it starts.")
+    target: Item = common("Where it leads.")
     read_version: int | None = said("For DERIVED_FROM: the version of the target that was read.")
     valid_from: Moment = said("From when it is true in the world.")
     valid_to: Moment | None = said("Until when it is true; null while no end is known.")
@@ -395,7 +405,7 @@ class PageInfo:
 class RelationEdge:
     cursor: str = said("This row's cursor.")
     node: Relation = said("The relation.")
-    other: Item = said("The item at its other end.")
+    other: Item = common("The item at its other end.")
 
 
 @strawberry.type(description="A page of an item's relations.")

@@ -207,6 +207,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "requirements",
         "documents",
         "cursors",
+        "kept",
         "selection",
         "reading",
         "types",
@@ -272,7 +273,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "cli",
     ),
     "server.access": ("form", "tally", "origins", "keystore", "keysets", "tokens", "gate"),
-    "server.executor": ("leaves", "shapes", "compiler", "kept"),
+    "server.executor": ("leaves", "shapes", "compiler", "roots"),
     "server.clients": (
         "operations",
         "additions",

@@ -4,7 +4,8 @@ Where a value has fields beneath, the function of its selection (`compiler`) mak
 it was not made for (a null that may not be, a wrong type, an error, something to await) makes it give up, and
 graphql-core completes the value: errors, their paths and what becomes null are its own, and nothing was done twice but
 reading. What is resolved by a function that does not say how it is read is resolved by graphql-core too, and the rest
-of its object is not. Middleware sees every field, so where there is any nothing is compiled.
+of its object is not; a field of Query is asked with arguments that were read before (`roots`). Middleware sees every
+field, so where there is any nothing is compiled.
 """
 
 from collections.abc import Iterable
@@ -16,14 +17,16 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
+    OperationType,
 )
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.pyutils import Path as ResponsePath
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from server.executor.compiler import Compiled, Operation, Parts, Run, compiled, fits, parts
-from server.executor.kept import Kept, Sites
+from server.executor.compiler import Budget, Compiled, Operation, Parts, Run, compiled, fits, parts
+from server.executor.roots import Asked, asked
 from server.executor.shapes import Uncompilable
+from server.kept import ByValues, Kept, Sites, variables_in
 
 _UNSEEN = object()
 
@@ -43,6 +46,21 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         # By the lists of nodes that graphql-core hands on, which it keeps as long as the execution.
         self._runs: dict[tuple[int, int], tuple[object, Run | None]] = {}
         self._parts: dict[int, tuple[object, Run | None, GroupedFieldSet]] = {}
+
+    def execute_field(
+        self, parent_type: GraphQLObjectType, source: Any, field_details_list: FieldDetailsList, path: ResponsePath,
+        position_context: Any,
+    ) -> Any:  # fmt: skip
+        """A field of Query whose resolver needs no more than arguments that are known already is asked at once."""
+        call = self._asked(parent_type, field_details_list, path) if position_context is None else None
+        if call is None:
+            return super().execute_field(parent_type, source, field_details_list, path, position_context)
+        field, result_of = call
+        nodes = [details.node for details in field_details_list]
+        info = self.build_resolve_info(field, nodes, parent_type, path)
+        return self.complete_awaitable_value(
+            field.type, field_details_list, info, path, result_of(info), position_context
+        )
 
     def complete_list_value(
         self, return_type: GraphQLList[Any], field_details_list: FieldDetailsList, info: GraphQLResolveInfo[Any],
@@ -86,6 +104,14 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         if self.is_awaitable(others):
             return _joined_when_there(grouped_field_set, shown, others)
         return _joined(grouped_field_set, shown, others)
+
+    def build_per_event_executor(self, payload: Any) -> "CompilingExecutor":
+        """Each event of a subscription is an execution: what is known of the lists of nodes goes with it. They are
+        other lists for each, and would pile up as long as somebody listens."""
+        executor: Any = super().build_per_event_executor(payload)
+        executor._runs, executor._parts, executor._relevant_sub_fields = {}, {}, {}
+        own: CompilingExecutor = executor
+        return own
 
     # What is compiled, and where it is kept
 
@@ -134,13 +160,23 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         return found
 
     def _try(self, sites: Sites, how: Any, *given: object) -> Any:
-        operation = Operation(
-            self.schema, self.operation, self.fragments, self.variable_values, sites.budget, self.casts
-        )
+        budget = sites.setdefault((Budget,), Budget())
+        operation = Operation(self.schema, self.operation, self.fragments, self.variable_values, budget, self.casts)
         try:
             return how(operation, *given)
         except (Uncompilable, RecursionError):
             return None
+
+    def _asked(self, of: GraphQLObjectType, details: FieldDetailsList, path: ResponsePath) -> Asked | None:
+        if path.prev or not self._compiles or self.operation.operation is not OperationType.QUERY:
+            return None
+        sites, node = self._kept(), details[0].node
+        if sites is None:
+            return None
+        known: ByValues[Asked | None] | None = sites.get((asked, path.key))
+        if known is None:
+            known = sites[asked, path.key] = ByValues(variables_in(node.arguments or (), {}))
+        return known.of(self.variable_values.coerced, lambda: asked(self.schema, of, node, self.variable_values))
 
     def _fitting(self, found: Compiled | None) -> Run | None:
         """What was compiled, unless the arguments of this execution do not fit: that is for graphql-core to say."""

@@ -44,7 +44,7 @@ from graphql.execution.collect_fields import FieldDetails, FragmentDetails, Grou
 from graphql.execution.values import VariableValues, get_argument_values
 
 from server.executor.leaves import Surprise, leaf
-from server.executor.shapes import Uncompilable, classes, reader
+from server.executor.shapes import Uncompilable, classes, is_shared, reader
 from server.selection import Path
 
 Run: TypeAlias = Callable[[Any], Any]
@@ -127,6 +127,8 @@ class _Writer:
         self._bound: dict[str, object] = {}
         self._names: dict[int, str] = {}
         self._functions: dict[object, str] = {}
+        self._shared: dict[object, str] = {}
+        self._remembers: dict[str, None] = {}
         self._readings: dict[object, Run] = {}
         self._lines: list[str] = []
         self._given: dict[tuple[int, int], Given] = {}
@@ -148,17 +150,23 @@ class _Writer:
         if known not in self._functions:
             name, v = f"f{len(self._functions)}", self._new("v")
             self._functions[known] = name
-            lines = list(self._value(of, v, details, path, nullable, 1))
-            self._lines += [f"def {name}({v}):", *_indented(lines), f"    return {v}"]
+            self._define(name, v, lambda: self._value(of, v, details, path, nullable, 1))
         return self._functions[known]
 
     def object_function(self, of: GraphQLObjectType, fields: GroupedFieldSet, path: Path) -> str:
         """The name of the function that gives these fields of objects of a type."""
         v = self._new("v")
         shown = classes(self._of.schema, of)
-        lines = list(self._dispatched(shown, v, lambda _: fields, path, False, of.is_type_of is not None, 1))
-        self._lines += [f"def f({v}):", *_indented(lines), f"    return {v}"]
+        cast = of.is_type_of is not None
+        self._define("f", v, lambda: self._dispatched(shown, v, lambda _: fields, path, False, cast, 1))
         return "f"
+
+    def _define(self, name: str, v: str, write: Callable[[], Iterator[str]]) -> None:
+        outer, self._remembers = self._remembers, {}
+        lines = list(write())
+        self._lines += [f"def {name}({v}):", *(f"    {known} = {{}}" for known in self._remembers)]
+        self._lines += [*_indented(lines), f"    return {v}"]
+        self._remembers = outer
 
     # Values: lines that turn what the variable `v` holds into what the answer shows
 
@@ -209,7 +217,7 @@ class _Writer:
         yield self._otherwise(v, nullable)
 
     def _fields(
-        self, of: GraphQLObjectType, of_class: type, v: str, fields: GroupedFieldSet, path: Path, shared: bool,
+        self, of: GraphQLObjectType, of_class: type, v: str, fields: GroupedFieldSet, path: Path, several: bool,
         depth: int,
     ) -> Iterator[str]:  # fmt: skip
         shown = []
@@ -233,12 +241,36 @@ class _Writer:
                 yield f"{value} = {self._bind(self._readings[known])}({v})"
             else:
                 yield f"{value} = {v}.{read}"
-            if node.selection_set and (shared or depth > _DEEPEST):
-                yield f"{value} = {self.function(field.type, details, at, nullable=True)}({value})"
+            if node.selection_set and is_shared(field):
+                yield from self._once(field.type, value, details, at, several, depth)
             else:
-                yield from self._value(field.type, value, details, at, True, depth)
+                yield from self._beneath(field.type, value, details, at, several, depth)
             shown.append(f"{_text(name)}: {value}")
         yield f"{v} = {{{', '.join(shown)}}}"
+
+    def _beneath(
+        self, of: GraphQLOutputType, v: str, details: Sequence[FieldDetails], path: Path, several: bool, depth: int
+    ) -> Iterator[str]:
+        if details[0].node.selection_set and (several or depth > _DEEPEST):
+            yield f"{v} = {self.function(of, details, path, nullable=True)}({v})"
+        else:
+            yield from self._value(of, v, details, path, True, depth)
+
+    def _once(
+        self, of: GraphQLOutputType, v: str, details: Sequence[FieldDetails], path: Path, several: bool, depth: int
+    ) -> Iterator[str]:
+        """What is shown of a value that was met already is taken from there. The value is held, so that no other comes
+        to be in its place in memory."""
+        known = (str(of), path, *(id(each.node) for each in details))
+        shown = self._shared.setdefault(known, f"shown{len(self._shared)}")
+        self._remembers[shown] = None
+        held, met = self._new("v"), self._new("v")
+        yield f"{held} = {v}"
+        yield f"{met} = {shown}.get(id({held}))"
+        yield f"if {met} is None:"
+        yield from _indented(self._beneath(of, v, details, path, several, depth + 1))
+        yield f"    {shown}[id({held})] = {v}, {held}"
+        yield f"else: {v} = {met}[0]"
 
     # What the lines stand on
 

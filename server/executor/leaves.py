@@ -41,7 +41,8 @@ _OTHERWISE: dict[object, str] = {
     GraphQLString: "type({v}) is not str",
     GraphQLID: "type({v}) is not str",
     GraphQLBoolean: "type({v}) is not bool",
-    GraphQLInt: "type({v}) is not int or not -2147483648 <= {v} <= 2147483647",
+    # Python compares larger numbers in a slower way; the largest Ints are left to graphql-core.
+    GraphQLInt: "type({v}) is not int or not -1073741823 <= {v} <= 1073741823",
     GraphQLFloat: "type({v}) is not float or {v} - {v} != 0.0",
 }
 _ITSELF: dict[object, str] = {int: "type({v}) is not int", str: "type({v}) is not str"}

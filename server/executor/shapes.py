@@ -16,6 +16,8 @@ from graphql import (
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLSchema,
+    get_nullable_type,
+    is_composite_type,
 )
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
@@ -74,6 +76,13 @@ def reader(field: GraphQLField, of: type, name: str) -> str | Reading:
     if not attribute.isidentifier() or keyword.iskeyword(attribute):
         raise Uncompilable(f"{name} is no attribute")
     return attribute
+
+
+def is_shared(field: GraphQLField) -> bool:
+    """Whether many objects have the value of the field in common; that of a list they have not."""
+    definition = field.extensions.get("strawberry-definition")
+    composite = is_composite_type(get_nullable_type(field.type))
+    return composite and isinstance(definition, StrawberryField) and definition.metadata.get("shared") is True
 
 
 def _definition(of: GraphQLNamedType) -> Any:

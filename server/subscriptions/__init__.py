@@ -70,6 +70,9 @@ async def _ending(stream: Streamed) -> Messages:
     yield resume(stream.place.cursor, stream.why)
 
 
+_A = {"Memory": "a memory", "Insight": "an insight", "Goal": "a goal", "Task": "a task"}
+
+
 def _changes_of(kind: str) -> Any:
     message, field = OF_KIND[kind]
 
@@ -77,7 +80,7 @@ def _changes_of(kind: str) -> Any:
         items = Items((kind,), where, message, field, wanted(info._raw_info))
         return _part(info, Feeding(items, info._raw_info), after)
 
-    told = f"Changes of {field}s, each item as it was then and before, in the order in which they were recorded."
+    told = f"Each change of {_A[kind]}: as it was then, as it was before, in the order in which they were recorded."
     return strawberry.subscription(resolver=changed, graphql_type=CHANGED[kind], description=told)
 
 

@@ -10,13 +10,9 @@ from strawberry.scalars import JSON
 from server.language import MemqlColumn, MemqlError
 from server.refusals import ERRORS
 from server.search import SearchConnection
-from server.types import Goal, Insight, Item, Memory, Moment, Position, Relation, Task, said
+from server.types import Goal, Insight, Item, Memory, Moment, Position, Relation, Task, member, said
 
 CURSOR = "Give it as `after` to go on right behind this message."
-
-
-def _value(value: object, description: str) -> Any:
-    return strawberry.enum_value(value, description=description)
 
 
 @strawberry.interface(description="What a subscriber is told while a subscription goes on.")
@@ -31,8 +27,8 @@ class Listening(Message):
 
 @strawberry.enum(description="Why a subscription ends though there will be more.")
 class ResumeReason(Enum):
-    SLOW = _value("slow", "More waited for you than is kept: take messages faster, or ask for less.")
-    CLOSING = _value("closing", "The server stops, or the tenant is closed: subscribe again in a moment.")
+    SLOW = member("slow", "More waited for you than is kept: take messages faster, or ask for less.")
+    CLOSING = member("closing", "The server stops, or the tenant is closed: subscribe again in a moment.")
 
 
 @strawberry.type(description="The last message of a subscription that ends though there will be more.")
@@ -46,10 +42,10 @@ class ResumeAfter:
 
 @strawberry.enum(description="What became of an item or a relation.")
 class ChangeKind(Enum):
-    CREATED = _value("created", "It was recorded.")
-    UPDATED = _value("updated", "A new version of it was recorded.")
-    RETIRED = _value("retired", "It was retired: default reads show it no more.")
-    ERASED = _value("erased", "Its content was removed for good.")
+    CREATED = member("created", "It was recorded.")
+    UPDATED = member("updated", "A new version of it was recorded.")
+    RETIRED = member("retired", "It was retired: default reads show it no more.")
+    ERASED = member("erased", "Its content was removed for good.")
 
 
 MATCHES = (

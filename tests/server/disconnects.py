@@ -206,14 +206,15 @@ def _frame(message: dict[str, Any]) -> bytes:
 
 
 async def write(url: str) -> None:
-    """Somebody writes all the while, so that there is something to tell: the same few things, again and again."""
+    """Somebody writes all the while, so that there is something to tell: one thing, again and again, and not often. The
+    stores' own memory grows with each write until they are warm, by more than all clients together."""
     new = 'mutation { remember(input: {text: "tea", tags: ["kept"]}) { ... on Receipt { ids } } }'
     change = "mutation ($id: ID!, $set: JSON!) { reviseItem(input: {id: $id, set: $set}) { __typename } }"
     async with httpx.AsyncClient(timeout=30) as http:
         (id_,) = (await ask(http, url, new))["remember"]["ids"]
         for n in itertools.count():
             await ask(http, url, change, id=id_, set={"text": f"tea {n}"})
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.25)
 
 
 async def fill(url: str, records: int) -> None:

@@ -5,7 +5,7 @@ python -m tests.server.executor_diff --cases 100000     what differs is printed 
 
 A case is an operation, asked twice of the same schema: as it is first met, and with other variables, or the same ones;
 each time of values made anew, by both executors. Data, messages, paths and places are compared, and, where nothing was
-awaited, the order of errors.
+awaited, the order of errors; of an answer in parts, each part.
 """
 
 import argparse
@@ -20,12 +20,13 @@ import warnings
 from collections import Counter
 from typing import Any, ClassVar
 
-from graphql import DocumentNode, ExecutionResult, GraphQLError, execute, parse, validate
+from graphql import DocumentNode, ExecutionResult, GraphQLError, experimental_execute_incrementally, parse, validate
+from graphql.execution import ExperimentalIncrementalExecutionResults
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from server.executor import CompilingExecutor
-from server.executor.kept import Kept
+from server.kept import Kept
 from tests.server.executor_worlds import Asked, Maker, Values, World
 
 CASES_OF_A_WORLD = 200
@@ -52,11 +53,16 @@ class Counting(CompilingExecutor):
 
 async def answer(world: World, document: DocumentNode, root: object, variables: dict[str, Any], how: Any) -> Any:
     try:
-        result: Any = execute(
+        result: Any = experimental_execute_incrementally(
             world.schema._schema, document, root_value=root, variable_values=variables,
             is_awaitable=optimized_is_awaitable, executor_class=how,  # type: ignore[arg-type]
         )  # fmt: skip
-        return await result if optimized_is_awaitable(result) else result
+        if optimized_is_awaitable(result):
+            result = await result
+        if isinstance(result, ExperimentalIncrementalExecutionResults):
+            parts: list[Any] = [result.initial_result, *[each async for each in result.subsequent_results]]
+            return ExecutionResult({"parts": [each.formatted for each in parts]}, None)
+        return result
     except GraphQLError as error:
         return ExecutionResult(None, [error])
 
@@ -90,6 +96,7 @@ async def differs(world: World, asked: Asked, seed: str, tally: Counter[str]) ->
         met = Counting.counts - before
         tally["asked"] += 1
         tally["with errors"] += bool(expected[1])
+        tally["in parts"] += expected[0].startswith("{'parts'")
         tally["whole"] += not met["walked"]
         tally["partly"] += bool(met["walked"] and met["ran"])
         tally["gave up"] += bool(met["gave up"])

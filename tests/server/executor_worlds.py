@@ -28,9 +28,9 @@ from typing import Annotated, Any, Generic, NewType, TypeVar
 import strawberry
 from strawberry import Info, Private
 from strawberry.scalars import ID, JSON as Any_
-from server.reading import of_object_alone, read_as
-from server.selection import path_of
-from tests.server.executor_worlds import Passing
+from server.reading import SHARED, of_object_alone, read_as
+from server.selection import path_of, wanted
+from tests.server.executor_worlds import Passing, made_anew
 
 T = TypeVar("T")
 Loud, Moment, Place, Picky = NewType("Loud", str), NewType("Moment", int), NewType("Place", int), NewType("Picky", str)
@@ -39,6 +39,11 @@ Loud, Moment, Place, Picky = NewType("Loud", str), NewType("Moment", int), NewTy
 class Color(enum.Enum):
     RED = "r"
     GREEN = strawberry.enum_value("g", name="VERT")
+
+@strawberry.input
+class Given:
+    x: int = 1
+    y: list[str] | None = None
 
 @strawberry.enum
 class Size(str, enum.Enum):
@@ -82,6 +87,13 @@ class Number(int):
 class Passing(FieldExtension):
     def resolve(self, next_: Callable[..., Any], source: Any, info: Any, **kwargs: Any) -> Any:
         return next_(source, info, **kwargs)
+
+
+def made_anew(value: Any) -> Any:
+    """What a property makes of what its object holds: something else each time."""
+    if value in (7, "b"):
+        return None
+    return list(value) if type(value) is list else value
 
 
 _NEARLY: dict[str, tuple[Any, ...]] = {
@@ -143,6 +155,7 @@ class Held:
     of: Of
     way: str = "plain"
     given: tuple[str, ...] = ()
+    shared: bool = False
 
 
 @dataclass
@@ -156,6 +169,7 @@ class World:
     shown: dict[str, list[str]]
     interfaces: dict[str, list[str]]
     is_async: bool
+    is_incremental: bool = False
 
 
 _NUMBERS = count()
@@ -168,6 +182,9 @@ class Maker:
         self.chance = chance
         self.is_async = chance.random() < 0.4
         self.resolves = chance.random() < 0.6
+        self.is_odd = chance.random() < 0.3
+        # What is awaited comes when it comes; the rest comes later in one order alone.
+        self.is_incremental = not self.is_async and chance.random() < 0.25
         self.types: dict[str, list[Held]] = {}
         self.shown: dict[str, list[str]] = {}
         self.interfaces: dict[str, list[str]] = {}
@@ -199,6 +216,8 @@ class Maker:
             own = [held for held in self.types[name] if held.name.startswith(name.lower())]
             bases = f"({', '.join(self.interfaces[name])})" if self.interfaces[name] else ""
             text += [f"@strawberry.type\nclass {name}{bases}:", *self._body(own)]
+            if self.is_odd and chance.random() < 0.4:
+                text += self._oddity(name, own)
         text.append(TAIL)
         for name in unions:
             text.append(f"{name} = Annotated[{' | '.join(self.shown[name])}, strawberry.union({name!r})]")
@@ -207,8 +226,9 @@ class Maker:
         self.shown["Box"] = ["Box"]
         roots = [Held("box", Of(f"Box[{boxed}]", nullable=chance.random() < 0.5))]
         for n in range(5):
-            way = "later" if self.is_async and chance.random() < 0.5 else "plain"
-            roots.append(Held(f"q{n}", self._of(objects + ifaces + unions, 0.9), way))
+            way = chance.choice(("later", "fetched", "plain", "plain")) if self.is_async else "plain"
+            given = ("a", "b", "c") if way == "fetched" else ()
+            roots.append(Held(f"q{n}", self._of(objects + ifaces + unions, 0.9), way, given))
         self.types["Query"] = roots
         text += ["@strawberry.type\nclass Query:", *self._body(roots)]
         return self._built("\n".join(text))
@@ -222,10 +242,33 @@ class Maker:
             for name, serialize in SERIALIZE.items()
         }
         known: list[Any] = [getattr(module, name) for name in self.interfaces]
-        config = strawberry.schema.config.StrawberryConfig(scalar_map=scalars)
+        config = strawberry.schema.config.StrawberryConfig(
+            scalar_map=scalars, enable_experimental_incremental_execution=self.is_incremental
+        )
         schema = strawberry.Schema(module.Query, types=known, config=config)
         del sys.modules[module.__name__]
-        return World(source, schema, module, self.types, self.shown, self.interfaces, self.is_async)
+        return World(
+            source, schema, module, self.types, self.shown, self.interfaces, self.is_async, self.is_incremental
+        )
+
+    def _oddity(self, name: str, own: list[Held]) -> list[str]:
+        """What makes the objects of a class something else than they seem."""
+        plain = [held.name for held in own if held.way == "plain"]
+        match self.chance.choice(("type", "attribute", "property", "property")):
+            case "type":
+                return ["    @classmethod\n    def is_type_of(cls, given, info) -> bool: return isinstance(given, cls)"]
+            case "attribute":
+                return [
+                    "    def __getattr__(self, name): return 1 if name == 'z' else object.__getattribute__(self, name)"
+                ]
+            case "property" if plain:
+                at = repr(self.chance.choice(plain))
+                return [
+                    f"setattr({name}, {at}, property("
+                    f"lambda self: made_anew(vars(self)[{at}]), "
+                    f"lambda self, value: vars(self).__setitem__({at}, value)))"
+                ]
+        return []
 
     def _fields(self, of: str, objects: list[str], ifaces: list[str], unions: list[str], most: int) -> list[Held]:
         chance, fields = self.chance, []
@@ -238,7 +281,7 @@ class Maker:
             if way in ("asked", "where"):
                 fields.append(Held(name, Of("str", nullable=True), way, ("a", "b") if way == "asked" else ("a",)))
             else:
-                fields.append(Held(name, deep, way))
+                fields.append(Held(name, deep, way, shared=chance.random() < 0.3))
         return fields
 
     def _of(self, names: list[str], deep: float) -> Of:
@@ -256,11 +299,19 @@ class Maker:
             hidden = f"    h_{name}: Private[Any]"
             match held.way:
                 case "plain":
-                    yield f"    {name}: {of}"
+                    common = " = strawberry.field(metadata=SHARED)" if held.shared else ""
+                    yield f"    {name}: {of}{common}"
                 case "resolved":
                     yield f"{hidden}\n    @strawberry.field\n    def {name}(self) -> {of}: return self.h_{name}"
                 case "later":
                     yield f"{hidden}\n    @strawberry.field\n    async def {name}(self) -> {of}: return self.h_{name}"
+                case "fetched":
+                    yield (
+                        f"    @strawberry.field\n"
+                        f"    async def {name}(info: Info, a: int = 1, b: str = 'x', c: Given | None = None) -> {of}:\n"
+                        f"        if a == 3: raise ValueError(f'{{b}}{{c}}{{wanted(info._raw_info)}}')\n"
+                        f"        return info.root_value.h_{name}"
+                    )
                 case "extended":
                     yield f"    {name}: {of} = strawberry.field(extensions=[Passing()])"
                 case "told":
@@ -292,6 +343,7 @@ class Values:
     dirty: float
     once: bool = field(default=False)
     _begun: list[Coroutine[Any, Any, object]] = field(default_factory=list)
+    _met: dict[str, Any] = field(default_factory=dict)
 
     def close(self) -> None:
         """Ends what nobody awaited."""
@@ -299,7 +351,10 @@ class Values:
             each.close()
 
     def root(self) -> SimpleNamespace:
-        held = {f"h_{each.name}" if each.way == "later" else each.name: each for each in self.world.types["Query"]}
+        held = {
+            f"h_{each.name}" if each.way in ("later", "fetched") else each.name: each
+            for each in self.world.types["Query"]
+        }
         return SimpleNamespace(**{name: self.value(each.of, 3) for name, each in held.items()})
 
     def value(self, of: Of, depth: int) -> Any:
@@ -317,9 +372,14 @@ class Values:
             if depth < -3 or (depth <= 0 and of.nullable):
                 return None
             return self.object(chance.choice(self.world.shown[of.name]), depth - 1)
+        if self.dirty and chance.random() < 0.01:
+            leaf = self._leaf(of.name)
+            return chance.choice((ValueError(leaf), Later(leaf) if self.world.is_async else leaf))
         return self._leaf(of.name)
 
     def object(self, name: str, depth: int) -> Any:
+        if name in self._met and self.chance.random() < 0.2:
+            return self._met[name]
         given = {}
         for held in self.world.types[name]:
             if held.way in ("plain", "extended"):
@@ -331,13 +391,14 @@ class Values:
         made = getattr(self.world.module, name)(**given)
         if self.chance.random() < self.dirty / 4:
             strawberry.cast(getattr(self.world.module, self.chance.choice(list(self.world.interfaces))), made)
+        self._met[name] = made
         return made
 
     def _leaf(self, name: str) -> Any:
         chance, module = self.chance, self.world.module
         match name:
             case "int" | "Place" | "Moment":
-                return chance.randint(0, 9)
+                return chance.choice((*range(10), 2**30, 2**31 - 1))
             case "float":
                 return chance.choice((0.5, -1e300, 0.0, 3))
             case "bool":
@@ -446,7 +507,7 @@ class Asked:
         chance, of = self.chance, held.of.innermost
         name = held.name.replace("_", "")
         name = held.name.split("_")[0] + held.name.split("_")[1].capitalize() if "_" in held.name else name
-        alias = chance.choice(("", "", "", f"a{name}: ", f"__b{name}: ", "same: " if chance.random() < 0.3 else ""))
+        alias = chance.choice(("", "", "", f"a{name}: ", f"__b{name}: ", "same: " if chance.random() < 0.5 else ""))
         inner = ""
         if of in self.world.types or of.startswith("Box"):
             if depth <= 0:
@@ -457,7 +518,15 @@ class Asked:
             given = chance.choice(("(a: 1)", '(a: 2, b: "y")', "(a: 3, b: $s)", '(a: 4, b: "\\"\'{x}\\n")', "(a: $i)"))
         elif held.given and chance.random() < 0.6:
             given = chance.choice(("(a: 5)", "(a: $i)"))
-        return f"{alias}{name}{given}{self._condition()}{inner}"
+            if held.way == "fetched":
+                more = ("(b: $s)", "(a: 3, b: $s)", "(c: {x: 2})", "(a: 3, c: {y: [$s]})", "(c: null, a: $i)", "(a: 3)")
+                given = chance.choice((given, *more))
+        if held.given and chance.random() < 0.03:
+            given = chance.choice(('(a: "1")', "(a: {})", "(a: 2147483648)", "(b: 1, a: 1)", "(a: null)", "(z: 1)", ""))
+        stream = ""
+        if held.of.each and self.world.is_incremental and chance.random() < 0.15:
+            stream = f" @stream(initialCount: {chance.randint(0, 2)}{chance.choice(('', ', if: $u'))})"
+        return f"{alias}{name}{given}{self._condition()}{stream}{inner}"
 
     def _fragment(self, of: str, depth: int) -> str:
         chance = self.chance
@@ -468,9 +537,12 @@ class Asked:
         on = chance.choice([*near, ""])
         if on == "Box" or (not on and not self.world.types[of]):
             on = of
+        later = ""
+        if self.world.is_incremental and chance.random() < 0.2:
+            later = chance.choice((" @defer", " @defer(if: $u)", ' @defer(label: "l")'))
         if on == of == "Box" or not on:
-            return f"...{self._condition()} {self._selection(of, depth - 1)}"
-        return f"... on {on}{self._condition()} {self._selection(on, depth - 1)}"
+            return f"...{self._condition()}{later} {self._selection(of, depth - 1)}"
+        return f"... on {on}{self._condition()}{later} {self._selection(on, depth - 1)}"
 
     def _condition(self) -> str:
         chance = self.chance

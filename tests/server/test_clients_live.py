@@ -6,10 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from graphql import build_schema
 
-from server.bounds import RequestLimits
-from server.schema import printed
 from tests.server.operations import World, made, ran, serving_process, world
 
 CHANGES = """
@@ -55,13 +52,6 @@ asyncio.run(go(sys.argv[1]))
 """
 
 
-told_of_changes = pytest.mark.skipif(
-    "memoryChanged" not in getattr(build_schema(printed()).subscription_type, "fields", {}),
-    reason="this server tells nobody of changes",
-)
-
-
-@told_of_changes
 @pytest.mark.parametrize("crash", [False, True])
 def test_a_subscription_goes_on_through_a_restart(crash: bool, tmp_path: Path) -> None:
     """Whether the server says goodbye or not: nothing is missed or told twice, and whoever listens need not know."""
@@ -113,8 +103,6 @@ asyncio.run(go(sys.argv[1]))
 """
 
 
-@told_of_changes
-@pytest.mark.skipif("documents" not in RequestLimits.model_fields, reason="this server knows no trusted documents")
 def test_a_trusted_client_needs_no_text(tmp_path: Path) -> None:
     """The server knows its operations from the manifest that was made beside it, subscriptions too."""
     here: World = world(tmp_path)

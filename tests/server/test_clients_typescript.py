@@ -14,7 +14,7 @@ from tests.server.failing import LAST, ticking, wire
 from tests.server.odd import clients
 from tests.server.operations import ROOT, World, block, made, ran, serving_process
 from tests.server.operations import world as world_in
-from tests.server.test_clients_live import CHANGES, through_a_restart, told_of_changes
+from tests.server.test_clients_live import CHANGES, through_a_restart
 
 TYPESCRIPT = ROOT / "tests" / "typescript"
 
@@ -195,7 +195,6 @@ for await (const { memoryChanged: told } of client.changes()) {
 """  # fmt: skip
 
 
-@told_of_changes
 @pytest.mark.parametrize("crash", [False, True])
 def test_a_subscription_goes_on_through_a_restart(crash: bool, tmp_path: Path, tsc: list[str]) -> None:
     """Whether the server says goodbye or not: nothing is missed or told twice, and whoever listens need not know."""

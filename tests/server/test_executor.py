@@ -5,9 +5,11 @@ import gc
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, aclosing
 from types import SimpleNamespace
 from typing import Any
 
+import orjson
 import pytest
 import strawberry
 from graphql import (
@@ -31,11 +33,17 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Stock
 
 from server.bounds import RequestLimits
+from server.context import Desk
+from server.endpoint import Endpoint
 from server.executor import CompilingExecutor, compiling
-from server.executor.compiler import MOST_FIELDS, Budget, Operation, compiled
-from server.executor.kept import MOST_VARIANTS, Kept
+from server.executor.compiler import MOST_FIELDS, Budget, Operation, compiled, parts
 from server.executor.shapes import Uncompilable
+from server.identity import LOCAL, always
+from server.kept import MOST_VARIANTS, Kept
 from server.schema import make_schema
+from server.streams import Asker
+from server.streams import Operation as StreamOperation
+from tests.server.conftest import Caller
 from tests.server.documents import documents
 from tests.server.executor_diff import Counting, cases
 
@@ -223,6 +231,50 @@ def test_middleware_sees_every_field() -> None:
     assert Counter(seen) == {"trees": 1, "name": 2, "leaves": 2, "size": 2}
 
 
+CHANGES = """subscription { memoryChanged {
+    __typename ... on MemoryChanged { kind memory { id text sources { content } relations { totalCount } } }
+} }"""
+
+
+async def test_a_subscription_is_compiled_once(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its events are whole compiled runs, each once for all who listen, and nothing piles up of them."""
+    endpoint = Endpoint(Desk(caller.tenants), always(LOCAL), "default", RequestLimits())
+    how: Any = endpoint.schema.execution_context_class
+    counts: Counter[str] = Counter()
+    trying, running, walking = how._try, how._run, how.execute_field
+
+    def tried(self: CompilingExecutor, *args: Any) -> Any:
+        counts["compiled"] += 1
+        return trying(self, *args)
+
+    def ran(self: CompilingExecutor, *args: Any) -> Any:
+        shown = running(self, *args)
+        counts["ran"] += shown is not None
+        assert len(self._runs) + len(self._parts) + len(self._relevant_sub_fields) == 1
+        return shown
+
+    def walked(self: CompilingExecutor, *args: Any) -> Any:
+        counts["walked"] += args[3].prev is not None
+        return walking(self, *args)
+
+    await caller.do("remember", text="before")
+    for name, counting in (("_try", tried), ("_run", ran), ("execute_field", walked)):
+        monkeypatch.setattr(how, name, counting)
+    async with AsyncExitStack() as stack:
+        listening = []
+        for name in ("one", "other"):
+            told = endpoint.streams.carried_out(StreamOperation(CHANGES), Asker(LOCAL, "default", name))
+            listening.append(await stack.enter_async_context(aclosing(told)))
+            assert "Listening" in (await anext(told)).text
+        assert counts == {"compiled": 1, "ran": 2, "walked": 0}
+        for n in range(1, 6):
+            await caller.do("remember", text=f"{n}")
+            first, second = [(await anext(told)).text for told in listening]
+            assert first == second
+            assert orjson.loads(first)["data"]["memoryChanged"]["memory"]["text"] == f"{n}"
+            assert counts == {"compiled": 1, "ran": 2 + n, "walked": 0}
+
+
 # What is kept
 
 
@@ -268,7 +320,8 @@ def test_a_document_that_would_be_much_code_is_not_compiled(executor: type[Compi
     assert ask(document, executor, grown("oak")) == ask(document, Stock, grown("oak"))
     (operation,) = operations(document)
     (sites,) = executor.kept._operations[id(operation)]._variants.values()
-    assert not any(sites.values())
+    tried = [made for at, made in sites.items() if isinstance(at, tuple) and at[0] in (compiled, parts)]
+    assert tried == [None] * len(tried)
 
 
 def test_nothing_of_a_document_outlives_it(executor: type[CompilingExecutor]) -> None:

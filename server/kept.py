@@ -1,33 +1,71 @@
-"""Compiled selections, kept for as long as the document that they are of, and for no more documents than may be.
+"""What follows from a document, kept for as long as the document, and for no more documents than may be.
 
 A document is known again by its node in memory, which the cache of parsed documents hands out for the same text.
 """
 
 import weakref
-from collections.abc import Hashable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from types import NoneType
+from typing import Any, Generic, TypeVar
 
 from graphql import (
     FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLSchema,
+    Node,
     OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
 )
 
-from server.executor.compiler import Budget
+T = TypeVar("T")
 
 MOST_VARIANTS = 16
 """Variants of one operation, by what its conditions (`@skip`, `@include`) are: a client asks few, an attacker 2^n. What
-is beyond is not compiled."""
+is beyond is not kept."""
+
+MOST_VALUES = 16
+"""Values of the variables of one field for which something is kept: those that came last. A page has its own cursor."""
+
+LONGEST = 200
+"""Characters of a value that something is kept for: a cursor, an id, a name."""
 
 
 class Sites(dict[Hashable, Any]):
-    """What was compiled, by where in the operation it stands; None where it cannot be."""
+    """What was made of the parts of an operation, by where they stand; None where nothing can be."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.budget = Budget()
+
+class ByValues(Generic[T]):
+    """What follows from the values of some variables: for the values that came last it is made but once."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = tuple(sorted(names))
+        self._made: dict[tuple[object, ...], T] = {}
+
+    def of(self, variables: Mapping[str, Any], make: Callable[[], T]) -> T:
+        values: list[object] = []
+        for name in self._names:
+            value = variables.get(name, _ABSENT)
+            kind = type(value)
+            if kind not in _PLAIN or (kind is str and len(value) > LONGEST):
+                return make()
+            values += (kind, value)  # 1 is not True
+        key = tuple(values)
+        made = self._made.pop(key, _ABSENT)
+        if isinstance(made, _Absent):
+            made = make()
+        self._made[key] = made
+        if len(self._made) > MOST_VALUES:
+            del self._made[next(iter(self._made))]
+        return made
+
+
+class _Absent:
+    """The value of a variable that has none."""
+
+
+_ABSENT = _Absent()
+_PLAIN = frozenset({str, int, bool, NoneType, _Absent})
 
 
 class Kept:
@@ -47,8 +85,8 @@ class Kept:
         fragments: dict[str, FragmentDefinitionNode],
         variables: dict[str, Any],
     ) -> Sites | None:
-        """Where in this operation, with conditions as these variables have them, something was compiled; None where
-        nothing is to be."""
+        """What was made of this operation, with conditions as these variables have them; None where nothing more is to
+        be kept of it."""
         name = id(operation)
         kept = self._operations.pop(name, None)
         if kept is None or not kept.is_of(schema, operation, fragments):
@@ -82,7 +120,7 @@ class _Operation:
     def is_of(
         self, schema: GraphQLSchema, operation: OperationDefinitionNode, fragments: dict[str, FragmentDefinitionNode]
     ) -> bool:
-        """Whether that is the operation, with the fragments that it was compiled with."""
+        """Whether that is the operation, with the fragments that it had."""
         same = self.operation() is operation and self._schema is schema and len(fragments) == len(self._fragments)
         return same and all(a is b for a, b in zip(self._fragments, fragments.values(), strict=True))
 
@@ -103,3 +141,20 @@ def _conditions(selection: SelectionSetNode | None) -> Iterator[str]:
 
 def _named(values: Iterable[object]) -> Iterator[str]:
     return (value.name.value for value in values if isinstance(value, VariableNode))
+
+
+def variables_in(nodes: Sequence[Node], fragments: Mapping[str, FragmentDefinitionNode]) -> set[str]:
+    """The variables that these nodes use, and the fragments that they spread."""
+    found: set[str] = set()
+    ahead, spread = list(nodes), set[str]()
+    while ahead:
+        node = ahead.pop()
+        if isinstance(node, VariableNode):
+            found.add(node.name.value)
+        elif isinstance(node, FragmentSpreadNode) and node.name.value not in spread:
+            spread.add(node.name.value)
+            ahead.append(fragments[node.name.value])
+        for key in node.keys:
+            held = getattr(node, key, None)
+            ahead += (each for each in (held if isinstance(held, list | tuple) else (held,)) if isinstance(each, Node))
+    return found
