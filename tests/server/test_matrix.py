@@ -14,7 +14,9 @@ import pytest_asyncio
 from graphql import GraphQLObjectType
 
 from server.bounds import RequestLimits
+from server.connections import GroupBy
 from server.identity import ROLES, Role
+from server.orders import ItemOrderField
 from server.requirements import REQUIRED
 from server.schema import make_schema
 from tests.engine.embedders import WordHashes
@@ -115,8 +117,8 @@ SEARCHES = (
 
 FIGURES = "count importance { min max avg sum } recordedAt { min max }"
 GROUPS = f"totalCount nodes {{ {FIGURES} keys {{ by value node {{ id }} }} }}"
-GROUPED = "AUTHOR CATEGORY DOMAIN ENTITY KIND LABEL OWNER RECORDED_DAY STATUS STREAM TAG VALID_MONTH".split()
-ORDERED = "AUTHOR CATEGORY CONFIDENCE EXTERNAL_KEY IMPORTANCE KIND NAME OWNER PRIORITY STATUS TEXT VALID_TO".split()
+GROUPED = tuple(each.name for each in GroupBy)
+ORDERED = tuple(each.name for each in ItemOrderField)
 WHERES = (
     '{relations: {some: {other: {owner: {eq: "bob"}}}}}',
     "{relations: {some: {other: {domain: {eq: AGENT}}}}}",
@@ -436,11 +438,15 @@ async def test_pages_and_the_past_tell_nothing_either(both: tuple[Twin, Twin]) -
     paged = []
     for twin in both:
         pages: list[Any] = []
-        after = "null"
-        while not pages or pages[-1]["pageInfo"]["hasNextPage"]:
-            document = f"{{ items(first: 2, after: {after}) {{ edges {{ cursor node {{ {OF} }} }} {PAGE} }} }}"
-            pages.append((await twin.ask("reader", document))["data"]["items"])
-            after = f'"{pages[-1]["pageInfo"]["endCursor"]}"'
+        for way, more, edge in (("first: 2, after", "hasNextPage", "endCursor"),
+                                ("last: 2, before", "hasPreviousPage", "startCursor")):  # fmt: skip
+            cursor, order = "null", "orderBy: [{field: OWNER}, {field: TEXT, direction: DESC}]"
+            while cursor:
+                shown = f"edges {{ cursor node {{ {OF} }} }} pageInfo {{ {more} {edge} }}"
+                document = f"{{ items({way}: {cursor}, {order}) {{ {shown} }} }}"
+                found = (await twin.ask("reader", document))["data"]["items"]
+                cursor = f'"{found["pageInfo"][edge]}"' if found["pageInfo"][more] else ""
+                pages.append(found)
         paged.append(twin.levelled(pages))
     assert len(paged[0]) > 4
     assert paged[0] == paged[1]
