@@ -129,7 +129,9 @@ class Endpoint(GraphQL[Context, None]):
         if expires is not None:
             left = max((expires - self.clock.now()) / 1e6, 0)
         extensions = {"code": "EXPIRED", "requestId": asker.request_id}
-        expired = self.encode_json({"errors": [{"message": "these credentials have ended", "extensions": extensions}]})
+        expired = self.encode_json_string(
+            {"errors": [{"message": "these credentials have ended", "extensions": extensions}]}
+        )
         messages = self.streams.carried_out(asked, asker)
         return Events(messages, self._limits.keepalive_seconds, left, expired)
 
@@ -205,8 +207,8 @@ class Endpoint(GraphQL[Context, None]):
         """There is none."""
         return False
 
-    def encode_json(self, data: object) -> str:
-        return orjson.dumps(data).decode()
+    def encode_json(self, data: object) -> bytes:
+        return orjson.dumps(data)
 
     async def get_sub_response(self, request: Request) -> Response:  # type: ignore[override]
         sub_response = await super().get_sub_response(request)
