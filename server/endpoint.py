@@ -133,7 +133,7 @@ class Endpoint(GraphQL[Context, None]):
 
         def told(why: Ended) -> str:
             extensions = {"code": why.code, "requestId": asker.request_id}
-            return self.encode_json({"errors": [{"message": why.message, "extensions": extensions}]})
+            return self.encode_json_string({"errors": [{"message": why.message, "extensions": extensions}]})
 
         good = partial(self.credentials.watched, asker.identity)
         return Events(self.streams.carried_out(asked, asker), self._limits.keepalive_seconds, good, told)
@@ -210,8 +210,8 @@ class Endpoint(GraphQL[Context, None]):
         """There is none."""
         return False
 
-    def encode_json(self, data: object) -> str:
-        return orjson.dumps(data).decode()
+    def encode_json(self, data: object) -> bytes:
+        return orjson.dumps(data)
 
     async def get_sub_response(self, request: Request) -> Response:  # type: ignore[override]
         sub_response = await super().get_sub_response(request)

@@ -5,6 +5,7 @@ import re
 import socket
 import ssl
 from collections.abc import Collection
+from functools import lru_cache
 
 from memql.errors import Problem
 from server.authentication import members
@@ -14,6 +15,7 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?\Z")
 _ANYWHERE = ("0.0.0.0", "::")  # what it is called to listen on every address
 
 
+@lru_cache(maxsize=64)
 def is_local(host: str) -> bool:
     """Whether an address or name is this machine's own and nobody else's."""
     try:

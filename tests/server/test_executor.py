@@ -39,7 +39,8 @@ from server.executor import CompilingExecutor, compiling
 from server.executor.compiler import MOST_FIELDS, Budget, Operation, compiled, parts
 from server.executor.shapes import Uncompilable
 from server.identity import LOCAL, always
-from server.kept import MOST_VARIANTS, Kept
+from server.kept import LONGEST, MOST_VALUES, MOST_VARIANTS, ByValues, Kept
+from server.reading import SHARED
 from server.schema import make_schema
 from server.streams import Asker
 from server.streams import Operation as StreamOperation
@@ -331,6 +332,50 @@ def test_nothing_of_a_document_outlives_it(executor: type[CompilingExecutor]) ->
         ask(parse(query), executor, grown("oak"))
     gc.collect()
     assert len(executor.kept) == 0
+
+
+def test_what_follows_from_values_is_kept_for_the_last_of_them() -> None:
+    """Neither for a long text, nor for what can be changed; and 1 is not true."""
+    made: list[object] = []
+
+    def of(value: object) -> object:
+        def make() -> object:
+            made.append(value)
+            return value
+
+        return known.of({"v": value, "other": object()}, make)
+
+    known = ByValues[object](["v"])
+    assert [of(1), of(True), of(1), of(None), of("a"), of("a")] == [1, True, 1, None, "a", "a"]
+    assert made == [1, True, None, "a"]
+    for value in ([1], "a" * (LONGEST + 1), 1.5):
+        assert of(value) == of(value) == value
+    assert len(made) == 10
+    for n in range(10, 10 + MOST_VALUES):
+        of(n)
+    assert len(known._made) == MOST_VALUES
+    of(1)
+    assert made[-1] == 1
+
+
+def test_what_many_have_in_common_is_shown_once(executor: type[CompilingExecutor]) -> None:
+    """It is the same part of the answer, and equal to what graphql-core makes of it each time."""
+
+    @strawberry.type
+    class Twig:
+        tree: Tree | None = strawberry.field(metadata=SHARED)
+
+    @strawberry.type
+    class Query:
+        twigs: list[Twig]
+
+    schema = strawberry.Schema(Query, execution_context_class=executor)
+    oak = Tree(name="oak", leaves=[])
+    root = SimpleNamespace(twigs=[Twig(tree=each) for each in (oak, None, oak, Tree(name="ash", leaves=[]))])
+    found = schema.execute_sync("{ twigs { tree { name } } }", root_value=root).data
+    assert found == strawberry.Schema(Query).execute_sync("{ twigs { tree { name } } }", root_value=root).data
+    assert found
+    assert found["twigs"][0]["tree"] is found["twigs"][2]["tree"]
 
 
 def test_two_documents_with_one_operation_are_two() -> None:
