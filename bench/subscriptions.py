@@ -3,8 +3,9 @@
     python -m bench.subscriptions [--subscribers 1000] [--queries 50] [--writes 200] [--seconds 40] [--gather 200]
 
 The server is a process of its own, on this machine's own address. Prints milliseconds from an acknowledged write until
-it is delivered, the server's processor time for each message (what the same writes cost without subscribers is taken
-away), its memory before and after, and whether everyone has the rows that the queries have in the end.
+it is delivered, the server's processor time for each message, its memory before and after, and whether everyone has the
+rows that the queries have in the end. Another server, before it, is written the same without subscribers: what that one
+costs, and how much it grows, is the writes'.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import itertools
 import statistics
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,8 @@ DOCUMENT = """subscription ($query: String!, $params: JSON, $after: String) {
 REVISE = """mutation ($id: ID!, $set: JSON!) { reviseItem(input: {id: $id, set: $set}) {
     ... on ReviseItemPayload { position } ... on Error { message } } }"""
 TASKS = 20
+VERSIONS = 8_000_000
+"""`limits.graph_versions`: what the graph keeps until a checkpoint goes up and down by no more."""
 NUMBERS = itertools.count()
 
 
@@ -120,26 +124,47 @@ async def write(http: Asking, goals: dict[str, list[str]], rate: int, seconds: f
     return written, time.monotonic() - began
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What some writes cost the server: processor seconds a write, and its memory before them, midway and after."""
+
+    a_write: float
+    memory: tuple[int, ...]
+
+    @property
+    def grown(self) -> float:
+        return (self.memory[-1] - self.memory[0]) / 2**20
+
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{each / 2**20:.0f}" for each in self.memory)
+        return f"{self.a_write * 1e3:.2f} ms of processor a write; memory {sizes} MiB before, midway and after"
+
+
 async def run(given: argparse.Namespace) -> None:
+    alone = await served(given, 0, None)
+    print(f"without subscribers: {alone}")
+    await served(given, given.subscribers, alone)
+
+
+async def served(given: argparse.Namespace, subscribers: int, alone: Cost | None) -> Cost:
+    """By a server of its own; `alone`: what the same writes cost one without subscribers."""
+    limits = {"limits.live_gather_ms": given.gather, "limits.graph_versions": VERSIONS}
     with tempfile.TemporaryDirectory() as folder:
-        served = Served(Path(folder) / "data", **{"limits.live_gather_ms": given.gather})
-        served.start()
-        http = Asking("127.0.0.1", served.port)
+        server = Served(Path(folder) / "data", **limits)
+        server.start()
+        http = Asking("127.0.0.1", server.port)
         try:
-            await measured(given, served, http)
+            return await measured(given, subscribers, alone, server, http)
         finally:
             http.close()
-            served.stop()
+            server.stop()
 
 
-async def measured(given: argparse.Namespace, served: Served, http: Asking) -> None:
+async def measured(given: argparse.Namespace, count: int, alone: Cost | None, served: Served, http: Asking) -> Cost:
     goals = await world(http, given.queries)
     await write(http, goals, given.writes, 3)
-    began = served.seconds
-    written, _ = await write(http, goals, given.writes, given.seconds / 4)
-    a_write = (served.seconds - began) / len(written)
     begun, loop = asyncio.Semaphore(0), asyncio.get_running_loop()
-    subscribers = [Subscriber(list(goals)[n % given.queries], begun) for n in range(given.subscribers)]
+    subscribers = [Subscriber(list(goals)[n % given.queries], begun) for n in range(count)]
     for each in subscribers:
         await loop.create_connection(lambda each=each: each.socket, "127.0.0.1", served.port)
     for _ in subscribers:
@@ -148,22 +173,23 @@ async def measured(given: argparse.Namespace, served: Served, http: Asking) -> N
     await asyncio.sleep(1)
     for each in subscribers:
         each.told.clear()
-    memory, files, cpu, own = served.memory, served.files, served.seconds, time.process_time()
-    halves = [await write(http, goals, given.writes, given.seconds / 2)]
-    middle = served.memory
-    halves.append(await write(http, goals, given.writes, given.seconds / 2))
-    written, took = halves[0][0] | halves[1][0], halves[0][1] + halves[1][1]
+    memory, files, cpu, own = [served.memory], served.files, served.seconds, time.process_time()
+    written, took = {}, 0.0
+    for _ in range(2):
+        half, seconds = await write(http, goals, given.writes, given.seconds / 2)
+        written, took = written | half, took + seconds
+        memory.append(served.memory)
     await asyncio.sleep(2)
-    spent, own = served.seconds - cpu, time.process_time() - own
+    own = time.process_time() - own
+    cost = Cost((served.seconds - cpu) / len(written), tuple(memory))
+    if alone is None:
+        return cost
     messages = sum(len(each.told) for each in subscribers)
     report(given, subscribers, written, took)
-    beside = spent - a_write * len(written)
-    print(f"  server: {spent:.1f} s of processor; a write alone takes {a_write * 1e3:.2f} ms, so that each of the")
-    print(
-        f"    {messages:,} messages took {beside / max(messages, 1) * 1e6:.0f} µs; the clients themselves {own:.1f} s"
-    )
-    sizes = ", ".join(f"{each / 2**20:.0f}" for each in (memory, middle, served.memory))
-    print(f"  memory {sizes} MiB before, in the middle and after; files {files} -> {served.files}")
+    print(f"  {cost}; files {files} -> {served.files}")
+    beside = (cost.a_write - alone.a_write) * len(written)
+    print(f"  each of the {messages:,} messages took {beside / max(messages, 1) * 1e6:.0f} µs; the clients {own:.1f} s")
+    print(f"  memory grew by {cost.grown:.0f} MiB, and by {alone.grown:.0f} MiB without subscribers")
     plain = "query ($q: String!, $p: JSON) { memql(query: $q, params: $p) { ... on MemqlResult { rows } } }"
     rows = {goal: sorted((await http.ask(plain, q=QUERY, p={"goal": goal}))["memql"]["rows"]) for goal in goals}
     other = sum(sorted(each.rows.values()) != rows[each.goal] for each in subscribers)
@@ -171,6 +197,7 @@ async def measured(given: argparse.Namespace, served: Served, http: Asking) -> N
     print(f"  {other} subscribers have other rows than their query; {wrong} rows told lost or doubled")
     for each in subscribers:
         each.socket.close()
+    return cost
 
 
 def report(given: argparse.Namespace, subscribers: list[Subscriber], written: Any, took: float) -> None:

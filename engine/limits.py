@@ -60,6 +60,9 @@ class Limits(BaseModel):
     unused for longest is let go, and items are read."""
     graph_buffer: int = Field(268_435_456, ge=67_108_864)
     """Bytes of the graph store's page cache for one tenant; below 64 MiB its joins fail."""
+    graph_versions: int = Field(67_108_864, ge=0)
+    """Bytes that the graph store keeps of what was revised since its last checkpoint, which takes some 30 ms: a single
+    revision costs 300 KB until then, and a thousand that lie apart cost 300 MB."""
     graph_size: int = Field(68_719_476_736, ge=1_073_741_824)
     """Address space kept for one tenant's graph; costs no memory, but its default fails at the sixteenth tenant."""
 

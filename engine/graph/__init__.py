@@ -38,6 +38,12 @@ _FEW_NODES = 4
 _BULK_NODES = 10_000
 """From here new nodes are copied."""
 
+_VECTOR = 2_048
+"""Nodes that Kùzu keeps together: of the values of all of them it keeps a version where a transaction sets one."""
+
+_VERSION_BYTES = 310_000
+"""What it keeps so, as measured for a revised task, and for a table to which relations came; until a checkpoint."""
+
 _KNOWN_IDS = 200_000
 """Ids remembered while catching up, so that a rebuild need not look them up again for its relations."""
 
@@ -74,6 +80,7 @@ class Graph:
         self._stale = False
         self._written = False
         self._unsealed_rows = 0
+        self._versions = 0
         self._void = False
 
     def _begin(self, fresh: bool) -> None:
@@ -246,10 +253,13 @@ class Graph:
             except Exception as error:
                 raise self._voided(f"records {self._position + 1} to {self._taken} were not taken") from error
             self._unsealed_rows += work.rows
+            self._versions += _versions(work)
             work.empty()
         self._position = self._taken
-        if self._unsealed_rows >= work.most_rows:
-            # Until a checkpoint Ladybug keeps what was written in its page cache, and fails when that is full.
+        # Until a checkpoint Ladybug keeps what was written in its page cache, and fails when that is full; Kùzu keeps
+        # each version for a reader that began before it, whether there is one or not.
+        full = self._unsealed_rows >= work.most_rows
+        if full or self._versions * _VERSION_BYTES >= self._limits.graph_versions:
             self._put_on_disk()
 
     def _put_on_disk(self) -> None:
@@ -262,7 +272,7 @@ class Graph:
             except RuntimeError as error:
                 raise self._voided("the graph's file could not be brought up to date") from error
         self._seal.write(self._position)
-        self._sealed, self._written, self._unsealed_rows = self._position, False, 0
+        self._sealed, self._written, self._unsealed_rows, self._versions = self._position, False, 0, 0
 
     def _widen(self, work: Gathered) -> None:
         """Columns and tables that the work needs and that are not there."""
@@ -362,6 +372,14 @@ class Graph:
         unknown = [root for root in roots if root not in self._known]
         found = dict(zip(unknown, self._ids(unknown), strict=True)) if unknown else {}
         return [self._known.get(root) or found[root] for root in roots]
+
+
+def _versions(work: Gathered) -> int:
+    """How many versions of a vector a transaction of that work makes, at most: nodes lie in the order of their roots,
+    and new relations of a table beside each other."""
+    set_ = {root // _VECTOR for root in (*work.revised, *work.erased)}
+    added = sum(1 + len(relations) // _VECTOR for relations in work.relations.values())
+    return len(set_) + added + len(work.reweighted)
 
 
 def _placed(node: Node, columns: Sequence[str]) -> dict[str, object]:
