@@ -221,6 +221,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "answers",
         "rankings",
         "context",
+        "channels",
         "streams",
         "arguments",
         "refusals",

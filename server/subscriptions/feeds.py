@@ -17,8 +17,9 @@ from engine.records import Record
 from engine.stopping import in_thread
 from engine.tenant import Tenant
 from memql.errors import Refusal, invalid
+from server.channels import END, Turn
 from server.refusals import refused
-from server.streams import END, Streamed, Turn
+from server.streams import Streamed
 from server.subscriptions.messages import Listening, resume
 
 _WHOLE = 2**31

@@ -16,9 +16,10 @@ from engine.keyed import Row
 from engine.subscription import Cursor, Delta, Resume, Snapshot
 from engine.tenant import Tenant
 from memql.errors import Refusal, invalid
+from server.channels import END
 from server.language import columns_of, outcome
 from server.refusals import refused
-from server.streams import END, Streamed
+from server.streams import Streamed
 from server.subscriptions.messages import LiveDelta, LiveRow, LiveSnapshot, resume
 from server.types import Position
 
