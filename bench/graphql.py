@@ -44,13 +44,13 @@ from engine.records import Receipt
 from engine.tenant import Tenant
 from memql.errors import Refusal
 from memql.values import iso
-from server.answers import Answer
+from server.api.answers import Answer
+from server.api.context import Context
+from server.api.cursors import Cursor
+from server.api.schema import make_schema
 from server.app import assemble
 from server.bounds import RequestLimits
-from server.context import Context
-from server.cursors import Cursor
 from server.identity import LOCAL
-from server.schema import make_schema
 from server.settings import Settings
 from server.telemetry import configure
 

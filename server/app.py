@@ -37,8 +37,9 @@ from server import __version__
 from server.access import keystore
 from server.access.gate import Gate
 from server.access.origins import may_ask
+from server.api.context import Desk
+from server.api.streams import Streams
 from server.authentication import members
-from server.context import Desk
 from server.embedding import chosen, warm
 from server.endpoint import TENANT_HEADER, Endpoint
 from server.health import livez, readyz
@@ -46,7 +47,6 @@ from server.listener import answers_to, is_local, names
 from server.responses import OUR_MISTAKE, error_response
 from server.settings import Settings
 from server.sockets import Protocol
-from server.streams import Streams
 
 log = structlog.get_logger("memql")
 

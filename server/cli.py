@@ -10,9 +10,10 @@ from typing import Annotated
 
 import typer
 
-from server import __version__, asking, catalogs, codegen, embedder, importing, keys, shell, showing, upkeep
-from server.options import Config, Data, Exit, Host, Others, Port, settle, stop, tilde
-from server.tables import Format, show
+from server import __version__
+from server.commands import asking, catalogs, codegen, embedder, importing, keys, shell, showing, upkeep
+from server.commands.options import Config, Data, Exit, Host, Others, Port, settle, stop, tilde
+from server.commands.tables import Format, show
 
 app = typer.Typer(
     add_completion=False,
@@ -96,7 +97,7 @@ def serve(
         from engine.clock import SystemClock
         from engine.tenants import check_name
         from server import app, telemetry
-        from server.schema import wrong_documents
+        from server.api.schema import wrong_documents
 
         if refusal := check_name(settings.tenant):
             stop(refusal.problems)
@@ -119,7 +120,7 @@ def serve(
             )
             sys.stdout.flush()
             if demo:
-                from server.demo import begin
+                from server.commands.demo import begin
 
                 begin(settings, url, going)
 
@@ -183,14 +184,14 @@ def schema(
 
     [bold]memql schema --against released.graphql[/bold]
     """
-    from server.schema import printed
+    from server.api.schema import printed
 
     if against is None:
         typer.echo(printed(), nl=False)
         return
     from engine.clock import SystemClock
     from memql.values import instant
-    from server.released import breaks
+    from server.api.released import breaks
 
     if not against.is_file():
         stop([f"NOT_FOUND: there is no file {against}"])

@@ -26,19 +26,19 @@ from strawberry.types.execution import PreExecutionError
 
 from engine.stopping import Stop, current
 from memql.errors import Problem, Reason, Refusal
-from server.admission import is_rated
+from server.api.admission import is_rated
+from server.api.context import Context, Desk
+from server.api.documents import by_id
+from server.api.rankings import Rankings
+from server.api.rates import SECONDS
+from server.api.schema import NO_SUCH_OPERATION, Schema, make_schema, tell
+from server.api.streams import Asker, Operation, Streams
 from server.bounds import RequestLimits
-from server.context import Context, Desk
 from server.credentials import Credentials, Ended
-from server.documents import by_id
 from server.events import Events, wants_events
 from server.identity import FORBIDDEN, UNAUTHENTICATED, Identify, Identity, TooOften
-from server.rankings import Rankings
-from server.rates import SECONDS
 from server.responses import error_response
-from server.schema import NO_SUCH_OPERATION, Schema, make_schema, tell
 from server.sockets import Connection
-from server.streams import Asker, Operation, Streams
 
 GRAPHQL_JSON = "application/graphql-response+json"
 TENANT_HEADER = "X-MemQL-Tenant"

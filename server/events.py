@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from server.api.streams import Told
 from server.credentials import Ended
-from server.streams import Told
 
 EVENT_STREAM = "text/event-stream"
 Good: TypeAlias = Callable[[Callable[[Ended], None]], AbstractContextManager[None]]

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from engine.follower import Phase, Status
 from engine.tenant import Tenant
 from server import __version__
-from server.context import Desk
+from server.api.context import Desk
 from server.embedding import readiness
 from server.identity import Identity, Scope
 from server.responses import json_response

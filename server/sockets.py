@@ -25,11 +25,11 @@ from websockets.frames import CloseCode
 from websockets.server import ServerProtocol
 
 from memql.errors import Reason, Refusal
+from server.api.documents import by_id
+from server.api.streams import Asker, Streams
+from server.api.streams import Operation as Asked
 from server.credentials import Ended
-from server.documents import by_id
 from server.responses import OUR_MISTAKE
-from server.streams import Asker, Streams
-from server.streams import Operation as Asked
 
 AnyView: TypeAlias = AsyncBaseHTTPView[Any, Any, Any, Any, Any, None, None]
 """What Strawberry's handler takes an endpoint for. The contexts are ours, one for each operation."""

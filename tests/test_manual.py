@@ -36,10 +36,10 @@ from memql.functions import Aggregate, Function, aggregates, graphs, histories, 
 from memql.functions.function import MADE as MADE_BY_EXPRESSIONS
 from memql.lexer import NESTING, TEXT_BYTES
 from server.app import make_app
-from server.asking import answered, show_rows
-from server.client import Client
-from server.demo import TENANT, _files, _lines
-from server.intake import Intake, understood
+from server.commands.asking import answered, show_rows
+from server.commands.client import Client
+from server.commands.demo import TENANT, _files, _lines
+from server.commands.intake import Intake, understood
 from server.settings import Settings
 from tests.engine.embedders import WordHashes
 

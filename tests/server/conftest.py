@@ -21,14 +21,14 @@ from engine.commands import Principal
 from engine.embed import Embedder
 from engine.tenants import Tenants
 from server.access.keystore import KeyStore
+from server.api.context import Desk
+from server.api.streams import Streams
 from server.app import Requests, make_app
 from server.bounds import RequestLimits
-from server.context import Desk
 from server.endpoint import Endpoint
 from server.identity import Identity, Scope, always
 from server.settings import Settings
 from server.sockets import Protocol
-from server.streams import Streams
 
 
 class Caller:

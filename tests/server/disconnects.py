@@ -64,11 +64,11 @@ def serve(folder: str) -> None:
     from engine.limits import Limits
     from memql.errors import Problem
     from server import telemetry
+    from server.api.streams import Streams
     from server.app import Going
     from server.app import serve as serve_it
     from server.listener import listen
     from server.settings import RequestLimits, Settings
-    from server.streams import Streams
 
     def started(going: Going) -> None:
         loop = asyncio.get_running_loop()

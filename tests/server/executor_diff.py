@@ -25,8 +25,8 @@ from graphql.execution import ExperimentalIncrementalExecutionResults
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from server.executor import CompilingExecutor
-from server.kept import Kept
+from server.api.executor import CompilingExecutor
+from server.api.kept import Kept
 from tests.server.executor_worlds import Asked, Maker, Values, World
 
 CASES_OF_A_WORLD = 200

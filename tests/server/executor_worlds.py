@@ -28,8 +28,8 @@ from typing import Annotated, Any, Generic, NewType, TypeVar
 import strawberry
 from strawberry import Info, Private
 from strawberry.scalars import ID, JSON as Any_
-from server.reading import SHARED, of_object_alone, read_as
-from server.selection import path_of, wanted
+from server.api.reading import SHARED, of_object_alone, read_as
+from server.api.selection import path_of, wanted
 from tests.server.executor_worlds import Passing, made_anew
 
 T = TypeVar("T")

@@ -27,7 +27,7 @@ from graphql import (
     validate,
 )
 
-from server.clients import client
+from server.commands.clients import client
 
 SCHEMA = """
 interface Top { id: ID! }

@@ -17,10 +17,10 @@ from server.access import ADMIN_KEY, admin_key, form, keystore, obstacles
 from server.access.keystore import FILE, SECRET_FILE, KeyStore, NewKey
 from server.access.origins import is_for_others, may_ask
 from server.access.tally import WINDOW_SECONDS, Tally, network
+from server.api.requirements import lacking, needs_of
 from server.authentication import Auth, Tls
 from server.cli import app
 from server.identity import ROLES, Identity, Role, Scope, Sort, acting
-from server.requirements import lacking, needs_of
 from server.settings import Settings
 
 DAY = 86_400_000_000

@@ -24,8 +24,8 @@ from engine.tenant import Tenant
 from engine.tenants import Tenants
 from memql.values import instant, read_instant
 from server.cli import app
-from server.options import Exit
-from server.tables import plain
+from server.commands.options import Exit
+from server.commands.tables import plain
 
 ROOT = Path(__file__).parents[2]
 LOCAL = Principal("local", admin=True)

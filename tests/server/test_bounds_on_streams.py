@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from server.api.documents import identified
 from server.bounds import RequestLimits
-from server.documents import identified
 from tests.server.served import Served, connected
 
 PAGE = "query ($n: Int!) { memories(first: $n) { nodes { text } } }"

@@ -15,9 +15,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from server.cli import app
-from server.clients import client
-from server.clients.operations import read_schema
-from server.options import Exit
+from server.commands.clients import client
+from server.commands.clients.operations import read_schema
+from server.commands.options import Exit
 from tests.server.odd import ASKED as ODD
 from tests.server.odd import odd
 from tests.server.operations import ASKED, FRAGMENTS, ROOT, TICKING, TICKS, world

@@ -19,8 +19,8 @@ from graphql import (
 )
 from graphql.execution import ExecutionResult
 
-from server.clients import client
-from server.schema import printed
+from server.api.schema import printed
+from server.commands.clients import client
 from tests.server.odd import Drawing, odd, value
 
 ROUNDS, EACH = 12, 8

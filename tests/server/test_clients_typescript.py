@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from server.schema import printed
+from server.api.schema import printed
 from tests.server.failing import LAST, ticking, wire
 from tests.server.odd import clients
 from tests.server.operations import ROOT, World, block, made, ran, serving_process

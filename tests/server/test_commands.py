@@ -25,7 +25,7 @@ from engine.records import Receipt
 from engine.tenant import Tenant
 from engine.tenants import Tenants
 from server.cli import app
-from server.options import Exit
+from server.commands.options import Exit
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.documents import identified
+from server.api.documents import identified
 from tests.server.process import served
 
 AUDITS = Path(__file__).parent / "js" / "http"

@@ -9,12 +9,12 @@ import pytest
 from graphql import GraphQLInterfaceType, GraphQLObjectType, build_schema, is_leaf_type, parse
 from graphql.type import get_named_type
 
-from server import documents
+from server.api import documents
+from server.api.cost import MOST, cost_of, tariff
+from server.api.documents import Documents
+from server.api.schema import Schema, make_schema, printed
 from server.bounds import RequestLimits
-from server.cost import MOST, cost_of, tariff
-from server.documents import Documents
-from server.schema import Schema, make_schema, printed
-from server.showing import NODE
+from server.commands.showing import NODE
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from server import demo
-from server.demo import quoted
+from server.commands import demo
+from server.commands.demo import quoted
 from server.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from memql.errors import Refusal
+from server.api.documents import identified, trusted_in
+from server.api.schema import make_schema, wrong_documents
 from server.bounds import RequestLimits
 from server.cli import app
-from server.documents import identified, trusted_in
-from server.schema import make_schema, wrong_documents
 from tests.server.test_limits import ADMIN, READER, asking
 
 PAGE = "query Page($n: Int! = 5) { memories(first: $n) { nodes { text } } }"
@@ -157,7 +157,7 @@ async def test_what_may_not_come_by_get(
 async def test_a_trusted_document_is_read_at_the_start(manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And never again, whatever it is called by."""
     schema = make_schema(RequestLimits(documents=manifest))
-    monkeypatch.setattr("server.documents.parse", lambda *given, **named: pytest.fail("parsed again"))
+    monkeypatch.setattr("server.api.documents.parse", lambda *given, **named: pytest.fail("parsed again"))
     assert schema.documents.get(PAGE) is schema.documents.get(identified(PAGE))
     assert schema.documents.get(PAGE).trusted
 

@@ -20,8 +20,8 @@ from engine.embed.remote import OPENAI, Remote
 from memql.errors import Refusal
 from server import telemetry
 from server.cli import app
+from server.commands.options import Exit
 from server.embedding import Readiness, chosen, readiness, warm
-from server.options import Exit
 from server.settings import Settings
 from tests.engine.embedding_api import WIDTH, Api, served, status
 from tests.model import MODEL, needs_model

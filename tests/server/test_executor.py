@@ -32,18 +32,18 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Stock
 
+from server.api.context import Desk
+from server.api.executor import CompilingExecutor, compiling
+from server.api.executor.compiler import MOST_FIELDS, Budget, Operation, compiled, parts
+from server.api.executor.shapes import Uncompilable
+from server.api.kept import LONGEST, MOST_VALUES, MOST_VARIANTS, ByValues, Kept
+from server.api.reading import SHARED
+from server.api.schema import make_schema
+from server.api.streams import Asker
+from server.api.streams import Operation as StreamOperation
 from server.bounds import RequestLimits
-from server.context import Desk
 from server.endpoint import Endpoint
-from server.executor import CompilingExecutor, compiling
-from server.executor.compiler import MOST_FIELDS, Budget, Operation, compiled, parts
-from server.executor.shapes import Uncompilable
 from server.identity import LOCAL, always
-from server.kept import LONGEST, MOST_VALUES, MOST_VARIANTS, ByValues, Kept
-from server.reading import SHARED
-from server.schema import make_schema
-from server.streams import Asker
-from server.streams import Operation as StreamOperation
 from tests.server.conftest import Caller
 from tests.server.documents import documents
 from tests.server.executor_diff import Counting, cases

@@ -9,7 +9,7 @@ import pytest
 import structlog
 from graphql import GraphQLSchema, build_client_schema, build_schema, get_introspection_query
 
-from server.schema import printed
+from server.api.schema import printed
 
 SEARCH = """
     query ($input: SearchInput!, $first: Int! = 10, $after: String) {

@@ -23,11 +23,11 @@ from engine.limits import Limits
 from engine.lock import DataLock
 from engine.tenant import Tenant
 from engine.tenants import Tenants
-from server.chatgpt import chatgpt
 from server.cli import app
-from server.intake import BATCH_EVENTS
-from server.options import Exit
-from server.transcripts import Bad, Line, Named, Said, fitted, jsonl
+from server.commands.chatgpt import chatgpt
+from server.commands.intake import BATCH_EVENTS
+from server.commands.options import Exit
+from server.commands.transcripts import Bad, Line, Named, Said, fitted, jsonl
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from engine.limits import Limits
-from server.answers import Answer
+from server.api.answers import Answer
 from server.identity import LOCAL
 from tests.server.test_limits import READER, asking
 from tests.server.traces import traces

@@ -14,9 +14,9 @@ from engine.execute.running import Running
 from engine.limits import Limits
 from engine.tenant import Tenant
 from engine.tenants import Tenants
-from server.answers import Answer
+from server.api.answers import Answer
+from server.api.context import Desk
 from server.bounds import RequestLimits
-from server.context import Desk
 from server.endpoint import Endpoint
 from server.identity import Identity, Scope, always
 

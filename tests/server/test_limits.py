@@ -12,14 +12,14 @@ from starlette.routing import Route
 
 from engine.clock import SystemClock
 from engine.commands import Principal
-from server import rates
+from server.api import rates
+from server.api.context import Desk
+from server.api.rates import Rates
+from server.api.schema import make_schema
 from server.app import Requests
 from server.bounds import RequestLimits
-from server.context import Desk
 from server.endpoint import Endpoint
 from server.identity import LOCAL, Identity, Scope, always
-from server.rates import Rates
-from server.schema import make_schema
 
 READER = Identity(Principal("usr_reader"), frozenset({Scope.READ}), key="reader")
 ADMIN = Identity(Principal("usr_admin"), frozenset(Scope), key="admin")

@@ -13,12 +13,12 @@ import pytest
 import pytest_asyncio
 from graphql import GraphQLObjectType
 
+from server.api.connections import GroupBy
+from server.api.orders import ItemOrderField
+from server.api.requirements import REQUIRED
+from server.api.schema import make_schema
 from server.bounds import RequestLimits
-from server.connections import GroupBy
 from server.identity import ROLES, Role
-from server.orders import ItemOrderField
-from server.requirements import REQUIRED
-from server.schema import make_schema
 from tests.engine.embedders import WordHashes
 from tests.server.twins import RECEIPT, WITH, WITHOUT, Twin, twins
 
@@ -381,7 +381,7 @@ def roots(kind: str) -> set[str]:
 def test_every_root_field_has_a_row_and_a_scope(kind: str, rows: Mapping[str, Any]) -> None:
     """The schema says which there are; each stands in the table of scopes, and in the matrix."""
     assert roots(kind) == rows.keys(), f"add a row for each field of {kind} here"
-    assert roots(kind) == REQUIRED[kind].keys(), f"say in server/requirements.py what each field of {kind} needs"
+    assert roots(kind) == REQUIRED[kind].keys(), f"say in server/api/requirements.py what each field of {kind} needs"
 
 
 @pytest.mark.parametrize("role", ["reader", "member", "curator"])

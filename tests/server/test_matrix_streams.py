@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 
+from server.api.requirements import REQUIRED
 from server.identity import ROLES, Role
-from server.requirements import REQUIRED
 from tests.engine.embedders import WordHashes
 from tests.server.served import Socket, connected
 from tests.server.test_matrix import BOUNDS, ITEM, OF, OWN, different, roots

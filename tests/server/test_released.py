@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 
 from engine.clock import SystemClock
 from memql.values import instant
+from server.api.released import breaks, undated
+from server.api.schema import printed
 from server.cli import app
-from server.released import breaks, undated
-from server.schema import printed
 
 ROOT = Path(__file__).parents[2]
 TODAY = datetime(2027, 3, 1, tzinfo=UTC).date()

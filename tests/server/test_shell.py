@@ -28,8 +28,8 @@ from engine.records import Receipt
 from engine.tenant import Tenant
 from engine.tenants import Tenants
 from server.cli import app
-from server.shell.history import ENTRIES, BoundedHistory
-from server.shell.script import Script, statements
+from server.commands.shell.history import ENTRIES, BoundedHistory
+from server.commands.shell.script import Script, statements
 
 LOCAL = Principal("local", admin=True)
 ESCAPES = re.compile(rb"\x1b(\[[0-9;?]*[A-Za-z]|[=>]|\][^\x07]*\x07)")

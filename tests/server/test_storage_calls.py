@@ -7,8 +7,8 @@ import pytest
 
 from engine.adjacency import Adjacency
 from engine.reader import Reader
-from server.answers import Answer
-from server.context import Context
+from server.api.answers import Answer
+from server.api.context import Context
 
 
 class Calls:

@@ -36,13 +36,13 @@ from engine.records import Receipt
 from engine.tenant import Tenant
 from engine.tenants import Tenants
 from memql.errors import Problem, Reason, Refusal
+from server.api.context import Desk
+from server.api.streams import Streams
 from server.app import Requests
 from server.bounds import RequestLimits
-from server.context import Desk
 from server.endpoint import Endpoint
 from server.identity import Identity, Scope
 from server.sockets import Protocol
-from server.streams import Streams
 from tests.engine.embedders import WordHashes
 from tests.server.served import PROTOCOL, Socket, closed, connected
 

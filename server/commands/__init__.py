@@ -1,0 +1,1 @@
+"""The commands of `memql`, and what they ask files and servers by."""
