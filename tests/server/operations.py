@@ -1,9 +1,7 @@
 """Operations of which clients are made in tests, and a server on real data that they ask."""
 
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from engine.tenant import Tenant
 from engine.tenants import Tenants
 from server.cli import app
 from server.commands.options import Exit
+from tests.server.process import served
 
 ROOT = Path(__file__).parents[2]
 
@@ -134,20 +133,8 @@ def world(folder: Path) -> World:
 @contextmanager
 def serving_process(data: Path, port: int = 0, crash: bool = False, words: Sequence[str] = ()) -> Iterator[int]:
     """The port of `memql serve` on that directory; in the end it is asked to stop, or it crashes."""
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("MEMQL_")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "server.cli", "serve", "--port", str(port), "--data", str(data), *words],
-        cwd=ROOT, env={**environ, "MEMQL_EMBEDDER": "none"}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        text=True,
-    )  # fmt: skip
-    assert process.stdout
-    found = re.search(r"http://[^/:]+:(\d+)", process.stdout.readline())
-    assert found
-    try:
-        yield int(found[1])
-    finally:
-        process.kill() if crash else process.terminate()
-        process.communicate(timeout=30)
+    with served(data, *words, port=port, crash=crash) as url:
+        yield int(url.removesuffix("/graphql").rpartition(":")[2])
 
 
 def ran(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:

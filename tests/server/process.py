@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def served(data: Path, *flags: str) -> Iterator[str]:
-    """Serves as long as the block runs; gives the URL of its GraphQL."""
-    command = [sys.executable, "-m", "server.cli", "serve", "--port", "0", "--data", str(data), *flags]
+def served(data: Path, *flags: str, port: int = 0, crash: bool = False) -> Iterator[str]:
+    """Serves as long as the block runs; gives the URL of its GraphQL. In the end it is asked to stop, or it crashes."""
+    command = [sys.executable, "-m", "server.cli", "serve", "--port", str(port), "--data", str(data), *flags]
     environ = {key: value for key, value in os.environ.items() if not key.startswith("MEMQL_")}
     log = data.parent / "serve.log"
     with log.open("w") as errors:
@@ -31,6 +31,6 @@ def served(data: Path, *flags: str) -> Iterator[str]:
         assert " serves " in first, log.read_text()
         yield first.split(" serves ")[1].strip()
     finally:
-        server.terminate()
+        server.kill() if crash else server.terminate()
         server.wait(30)
         server.stdout.close()
