@@ -37,8 +37,6 @@ DOCUMENT = """subscription ($query: String!, $params: JSON, $after: String) {
 REVISE = """mutation ($id: ID!, $set: JSON!) { reviseItem(input: {id: $id, set: $set}) {
     ... on ReviseItemPayload { position } ... on Error { message } } }"""
 TASKS = 20
-VERSIONS = 8_000_000
-"""`limits.graph_versions`: what the graph keeps until a checkpoint goes up and down by no more."""
 NUMBERS = itertools.count()
 
 
@@ -148,9 +146,8 @@ async def run(given: argparse.Namespace) -> None:
 
 async def served(given: argparse.Namespace, subscribers: int, alone: Cost | None) -> Cost:
     """By a server of its own; `alone`: what the same writes cost one without subscribers."""
-    limits = {"limits.live_gather_ms": given.gather, "limits.graph_versions": VERSIONS}
     with tempfile.TemporaryDirectory() as folder:
-        server = Served(Path(folder) / "data", **limits)
+        server = Served(Path(folder) / "data", **{"limits.live_gather_ms": given.gather})
         server.start()
         http = Asking("127.0.0.1", server.port)
         try:
