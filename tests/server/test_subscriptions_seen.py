@@ -173,6 +173,12 @@ async def test_what_one_may_not_see_is_not_told(town: Town) -> None:
         # Resumed, the same is hidden: also in what is read from the journal.
         await bo.subscribe(ITEMS, after="1")
         assert [(await bo.data())["id"] for _ in range(2)] == [goal, last]
+        # Who reads late is told as much as who read at once, also of what is erased.
+        await ada.subscribe(ITEMS, after="0")
+        late = [await ada.data() for _ in range(6)]
+        assert [each["id"] for each in late] == [secret, goal, secret, secret, secret, last]
+        assert [each["kind"] for each in late] == ["CREATED", "CREATED", "UPDATED", "RETIRED", "ERASED", "CREATED"]
+        assert late[0]["item"]["properties"] == {}
 
 
 async def test_records_are_for_who_may_audit(town: Town) -> None:

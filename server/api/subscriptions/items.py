@@ -152,7 +152,9 @@ class Items:
         then: "_Then",
     ) -> Sequence[tuple[int, Any]] | Refusal:  # fmt: skip
         answer = stream.answer(reader)
-        there = [state for state in seen.values() if not state.retired and not state.erased]
+        # What was erased later was there then: whoever reads late is told as much as who read at once.
+        gone = {each.root for each in changes if each.kind is ChangeKind.ERASED}
+        there = [state for state in seen.values() if not state.retired and state.root not in gone]
         matching = self._matching(answer, there)
         told = [
             each
@@ -174,9 +176,12 @@ class Items:
         ]
 
     def _matching(self, answer: Answer, states: Sequence[ItemState]) -> frozenset[int]:
-        """The roots of those for which the filter holds."""
-        if self.where is None or not states:
+        """The roots of those for which the filter holds; it cannot be asked of content that is gone."""
+        if self.where is None:
             return frozenset(state.root for state in states)
+        states = [state for state in states if not state.erased]
+        if not states:
+            return frozenset()
         among = np.zeros(answer.reader.scope.count, np.bool_)
         among[[state.dense for state in states]] = True
         found = kept(answer, self.kinds, self.where, among)
