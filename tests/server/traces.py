@@ -8,7 +8,7 @@ _TRACES = re.compile(
     r"Traceback|\.py\b|site-packages|\bobject at 0x|<(?:class|function|module|bound method) "
     r"|\b[A-Z]\w*(?:Error|Exception): |NoneType|\bself\.|__\w+__(?<!__typename)(?<!__schema)(?<!__type)"
     r"|sqlite|k[uù]zu|ladybug|lance|tantivy|strawberry|starlette|uvicorn|graphql-core|pydantic|orjson|numpy"
-    r"|set_int_max_str_digits|/tmp/|/usr/|/home/|/root/|/var/|[A-Z]:\\\\",
+    r"|set_int_max_str_digits|/(?:tmp|usr|home|root|var)/|[A-Z]:\\\\",
     re.IGNORECASE,
 )
 _PLACES = {str(Path(__file__).parents[2]), sys.prefix, str(Path.home())} - {"/"}
