@@ -1,4 +1,8 @@
-"""How often somebody has done something of late: shown wrong credentials, or asked at all."""
+"""How often somebody has done something of late: shown wrong credentials, or asked at all.
+
+Not the package `limits`, which counts what principals spend: its memory has no bound on whom it counts, and here
+anybody is counted who can open a connection.
+"""
 
 import ipaddress
 from collections import OrderedDict
