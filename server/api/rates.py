@@ -6,7 +6,6 @@ entries at most. What is left of a portion is lost when too many others have ask
 """
 
 from collections import OrderedDict
-from typing import NamedTuple
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -16,15 +15,6 @@ SECONDS = 60
 PORTIONS = 1_000
 KEPT = 10_000
 """Principals whose open portions are kept."""
-
-
-class Allowance(NamedTuple):
-    """What a principal has: `left` of `most` in this minute; `wait_ms` until what was refused may be asked again, 0 if
-    nothing was."""
-
-    most: int
-    left: int
-    wait_ms: int = 0
 
 
 class Rates:
