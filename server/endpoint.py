@@ -140,10 +140,6 @@ class Endpoint(GraphQL[Context, None]):
 
     async def _connected(self, socket: WebSocket) -> None:
         request_id = socket.state.request_id
-        if not self._check_websocket_origin(socket):
-            message = "a page of another site may not connect here"
-            await socket.send_denial_response(error_response(403, "WRONG_ORIGIN", message, request_id))
-            return
         if len(self.streams.connections) >= (most := self._limits.connections):
             message = f"more WebSockets than `requests.connections` allows ({most:,}); try again later"
             await socket.send_denial_response(error_response(503, "LIMIT_EXCEEDED", message, request_id))

@@ -22,6 +22,7 @@ from server.authentication import Auth, Tls
 from server.cli import app
 from server.identity import ROLES, Identity, Role, Scope, Sort, acting
 from server.settings import Settings
+from tests.server.served import connected
 
 DAY = 86_400_000_000
 
@@ -272,6 +273,10 @@ async def test_an_allowed_origin_asks_with_a_key(serving: Callable[..., Any]) ->
         assert "access-control-allow-credentials" not in answer.headers
         assert await _code(caller, origin=page) == (401, "UNAUTHENTICATED")
         assert await _code(caller, origin=page, **bearer(await _key(caller))) == (200, "")
+        token = {"authorization": f"Bearer {await _key(caller)}"}
+        async with caller.listening() as url, connected(url, token, {"origin": page}) as socket:
+            await socket.subscribe("{ me { role } }")
+            assert (await socket.data())["role"] == "MEMBER"
         answer = await caller.http.options("/graphql", headers=asked | {"origin": "https://evil.example"})
         assert "access-control-allow-origin" not in answer.headers
 
