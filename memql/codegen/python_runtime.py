@@ -22,7 +22,7 @@ class Twin:
     client: str
     sleep: str
     within: str
-    lines: str
+    chunks: str
 
     def of(self, template: str) -> str:
         """The template with each `<name>` as it reads here."""
@@ -33,10 +33,10 @@ class Twin:
 
 ASYNC = Twin("async def", "await ", "Executor", "LiveExecutor", "WritingExecutor", "AsyncIterator",
              "changes", "async for", "Http",
-             "AsyncClient", "await asyncio.sleep", "async with", "aiter_lines")  # fmt: skip
+             "AsyncClient", "await asyncio.sleep", "async with", "aiter_bytes")  # fmt: skip
 SYNC = Twin("def", "", "SyncExecutor", "SyncLiveExecutor", "SyncWritingExecutor", "Iterator",
             "sync_changes", "for", "SyncHttp", "Client",
-            "time.sleep", "with", "iter_lines")  # fmt: skip
+            "time.sleep", "with", "iter_bytes")  # fmt: skip
 
 _TWINS = '''
 class <executor>(Protocol):
@@ -276,12 +276,17 @@ def to_json(value: object) -> Json:
 _ASKER = '''
 
 class <http>:
-    """Asks a server at `url` about one tenant. What is told of a live query goes on where it was when the connection
-    breaks, however often."""
+    """Asks a server at `url` about one tenant, with `token`, a key or a token, where one is needed. What is told of a
+    live query goes on where it was when the connection breaks, however often."""
 
-    def __init__(self, url: str, *, tenant: str | None = None, client: httpx.<client> | None = None) -> None:
+    def __init__(
+        self, url: str, *, tenant: str | None = None, token: str | None = None,
+        client: httpx.<client> | None = None,
+    ) -> None:
         self._url = url.rstrip("/").removesuffix("/graphql") + "/graphql"
         self._headers = {"x-memql-tenant": tenant} if tenant else {}
+        if token is not None:
+            self._headers["authorization"] = f"Bearer {token}"
         self._client = client or httpx.<client>(timeout=120.0)
 
     <define> close(self) -> None:
@@ -306,12 +311,16 @@ class <http>:
                     if "text/event-stream" not in response.headers.get("content-type", ""):
                         <wait>response.<read>()
                         _refuse(response)
-                    <each> line in response.<lines>():
-                        if (told := _told(line)) is None:
-                            continue
-                        after, failures = told.get("cursor") or told.get("after") or after, 0
-                        if "cursor" in told:
-                            yield _change(told)
+                    rest = b""
+                    <each> chunk in response.<chunks>():
+                        # Not httpx's own lines: those end at characters that JSON may hold, too.
+                        *lines, rest = (rest + chunk).split(b"\\n")
+                        for line in lines:
+                            if (told := _told(line.decode())) is None:
+                                continue
+                            after, failures = told.get("cursor") or told.get("after") or after, 0
+                            if "cursor" in told:
+                                yield _change(told)
             except httpx.TransportError:
                 pass
             <sleep>(min(FIRST_PAUSE * 2**failures, LONGEST_PAUSE))
