@@ -78,7 +78,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "memql.functions": ("function", "times", "numbers", "texts", "lists", "graphs", "histories", "aggregates"),
     "memql.ast": ("expressions", "curation", "clauses"),
     "memql.actions": ("made", "expressions", "patterns", "clauses", "curation"),
-    "memql.codegen": ("declared", "python_runtime", "python", "typescript_runtime", "typescript"),
+    "memql.codegen": ("declared", "python_runtime", "python_over_http", "python", "typescript_runtime", "typescript"),
     "memql.assist": (
         "reading",
         "sight",

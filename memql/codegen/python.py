@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from memql.codegen.declared import Declared, Field, Function, Record
-from memql.codegen.python_runtime import ASYNC, OVER_HTTP, RUNTIME, SYNC, Twin
+from memql.codegen.python_over_http import OVER_HTTP
+from memql.codegen.python_runtime import ASYNC, RUNTIME, SYNC, Twin
 from memql.describe import Parameter
 from memql.types import ANY, Type
 

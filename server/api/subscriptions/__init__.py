@@ -7,6 +7,7 @@ import strawberry
 from strawberry import Info
 
 from server.api.conditions import ItemFilter
+from server.api.cost import Cost
 from server.api.language import Params, Text
 from server.api.search import First, Search
 from server.api.selection import wanted
@@ -70,6 +71,8 @@ async def _ending(stream: Streamed) -> Messages:
     yield resume(stream.place.cursor, stream.why)
 
 
+_EACH_READ = Cost(weight=10)
+"""How many messages there will be nobody knows; to begin is counted as what it begins, some reads."""
 _A = {"Memory": "a memory", "Insight": "an insight", "Goal": "a goal", "Task": "a task"}
 
 
@@ -81,7 +84,9 @@ def _changes_of(kind: str) -> Any:
         return _part(info, Feeding(items, info._raw_info), after)
 
     told = f"Each change of {_A[kind]}: as it was then, as it was before, in the order in which they were recorded."
-    return strawberry.subscription(resolver=changed, graphql_type=CHANGED[kind], description=told)
+    return strawberry.subscription(
+        resolver=changed, graphql_type=CHANGED[kind], description=told, directives=[_EACH_READ]
+    )
 
 
 def _items(info: Told, kinds: Kinds = None, where: ChangedWhere = None, after: After = None) -> Messages:
@@ -119,24 +124,29 @@ class Subscription:
         resolver=_items,
         graphql_type=ITEM_CHANGED,
         description="Each change of an item of any kind, in the order in which they were recorded.",
+        directives=[_EACH_READ],
     )
     relation_changed: Any = strawberry.subscription(
         resolver=_relations,
         graphql_type=RELATION_CHANGED,
         description="Each change of a relation, in the order in which they were recorded.",
+        directives=[_EACH_READ],
     )
     audit_recorded: Any = strawberry.subscription(
         resolver=_records,
         graphql_type=AUDITED,
         description="Each record that touched something you see.",
+        directives=[_EACH_READ],
     )
     memql_live: Any = strawberry.subscription(
         resolver=_live,
         graphql_type=LIVE,
         description="The rows of a LIVE query, and then what is different: the rows are the query's at the cursor.",
+        directives=[Cost(weight=100)],
     )
     search_stream: Any = strawberry.subscription(
         resolver=_search,
         graphql_type=SEARCHED,
         description="A search as it ranks: what words alone find at once, then the final ranking, as `search` has it.",
+        directives=[Cost(weight=40, multipliers=["first"])],
     )
