@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.server.node import node_with
 from tests.server.operations import ROOT, ran
 
 GENERATORS = ROOT / "tests" / "server" / "js" / "generators"
@@ -78,14 +79,7 @@ const Remember = graphql(`%s`);
 @pytest.fixture(scope="module")
 def node() -> str:
     """Node, with the packages of the lock file; without either, or a registry to install from, nothing is tested."""
-    found, npm = shutil.which("node"), shutil.which("npm")
-    if found is None or npm is None:
-        pytest.skip("there is no node here, or no npm: nothing is generated")
-    if not (GENERATORS / "node_modules" / ".package-lock.json").exists():
-        told = ran([npm, "ci", "--no-audit", "--no-fund"], GENERATORS)
-        if told.returncode:
-            pytest.skip(f"npm ci fails, so nothing is generated: {told.stderr[-200:]}")
-    return found
+    return node_with(GENERATORS, "nothing is generated")
 
 
 @pytest.fixture

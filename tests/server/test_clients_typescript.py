@@ -11,6 +11,7 @@ import pytest
 
 from server.api.schema import printed
 from tests.server.failing import LAST, ticking, wire
+from tests.server.node import node_with
 from tests.server.odd import clients
 from tests.server.operations import ROOT, World, block, made, ran, serving_process
 from tests.server.operations import world as world_in
@@ -33,15 +34,8 @@ def port(world: World) -> Iterator[int]:
 @pytest.fixture(scope="module")
 def tsc() -> list[str]:
     """The compiler of the lock file; without node, or a registry to install from, these tests are skipped."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("there is no node here, or no npm: generated TypeScript is not checked")
-    compiler = TYPESCRIPT / "node_modules" / "typescript" / "bin" / "tsc"
-    if not compiler.exists():
-        told = ran([npm, "ci", "--no-audit", "--no-fund"], TYPESCRIPT)
-        if told.returncode:
-            pytest.skip(f"npm ci fails, so generated TypeScript is not checked: {told.stderr[-200:]}")
-    return [node, str(compiler)]
+    node = node_with(TYPESCRIPT, "generated TypeScript is not checked")
+    return [node, str(TYPESCRIPT / "node_modules" / "typescript" / "bin" / "tsc")]
 
 
 def compiled(tsc: list[str], folder: Path) -> subprocess.CompletedProcess[str]:

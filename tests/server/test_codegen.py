@@ -23,6 +23,7 @@ from engine.tenant import Tenant
 from engine.tenants import Tenants
 from server.cli import app
 from server.commands.options import Exit
+from tests.server.node import node_with
 
 ROOT = Path(__file__).parents[2]
 TYPESCRIPT = ROOT / "tests" / "typescript"
@@ -330,15 +331,8 @@ def test_python_that_is_wrong_is_found(world: World, wrong: str, said: str) -> N
 @pytest.fixture(scope="module")
 def tsc() -> list[str]:
     """The compiler of the lock file; without node, or a registry to install from, these tests are skipped."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("there is no node here, or no npm: generated TypeScript is not checked")
-    compiler = TYPESCRIPT / "node_modules" / "typescript" / "bin" / "tsc"
-    if not compiler.exists():
-        told = ran([npm, "ci", "--no-audit", "--no-fund"], TYPESCRIPT)
-        if told.returncode:
-            pytest.skip(f"npm ci fails, so generated TypeScript is not checked: {told.stderr[-200:]}")
-    return [node, str(compiler)]
+    node = node_with(TYPESCRIPT, "generated TypeScript is not checked")
+    return [node, str(TYPESCRIPT / "node_modules" / "typescript" / "bin" / "tsc")]
 
 
 USES_TS = """

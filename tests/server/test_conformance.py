@@ -1,7 +1,6 @@
 """The audits of GraphQL over HTTP, by the reference implementation's own suite, on a server in a process of its own."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.api.documents import identified
+from tests.server.node import node_with
 from tests.server.process import served
 
 AUDITS = Path(__file__).parent / "js" / "http"
@@ -22,14 +22,7 @@ def ran(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def node() -> str:
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("there is no node here, or no npm: the audits of GraphQL over HTTP are not run")
-    if not (AUDITS / "node_modules").is_dir():
-        told = ran([npm, "ci", "--no-audit", "--no-fund"])
-        if told.returncode:
-            pytest.skip(f"npm ci fails, so the audits of GraphQL over HTTP are not run: {told.stderr[-200:]}")
-    return node
+    return node_with(AUDITS, "the audits of GraphQL over HTTP are not run")
 
 
 def test_every_audit_is_ok(node: str, tmp_path: Path) -> None:

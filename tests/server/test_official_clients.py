@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.server.node import node_with
 from tests.server.served import Served, ask
 
 JS = Path(__file__).parent / "js"
@@ -23,16 +23,7 @@ REMEMBER = "mutation ($text: String!) { remember(input: {text: $text}) { ... on 
 @pytest.fixture(scope="module")
 def node() -> str:
     """With the packages of the lock file; without node, or a registry to install from, these tests are skipped."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("there is no node here, or no npm: the official clients are not tried")
-    if not (JS / "node_modules" / "graphql-sse").exists():
-        told = subprocess.run(
-            [npm, "ci", "--no-audit", "--no-fund"], cwd=JS, capture_output=True, text=True, check=False
-        )
-        if told.returncode:
-            pytest.skip(f"npm ci fails, so the official clients are not tried: {told.stderr[-200:]}")
-    return node
+    return node_with(JS, "the official clients are not tried")
 
 
 @pytest.fixture
